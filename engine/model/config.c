@@ -1,0 +1,1 @@
+typedef int ie_to_be_written;
