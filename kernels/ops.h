@@ -36,6 +36,7 @@ typedef enum ie_resample { IE_SAME, IE_UP2, IE_DOWN2 } ie_resample; /* as is, ne
 /* What a convolution will always be; known when the model is loaded. H, W are the sources' size. */
 typedef struct ie_conv_spec {
     ie_dtype dtype;         /* of x, y, residual and the packed weights: f32 or bf16 */
+    bool y_f32;             /* y is f32 whatever dtype is (the head, which guidance magnifies); no residual then */
     int64_t height, width;  /* of the sources, before `resample` */
     int64_t channels[2];    /* of the two sources; channels[1] == 0: one source */
     int64_t outputs;        /* output channels */
@@ -63,7 +64,7 @@ static inline int64_t ie_conv_out(const ie_conv_spec *c, int64_t size)
  * film: u * (1 + film[n, c]) + film[n, C + c]           (scale first, then shift; C = joint channels)
  * y must not alias a source; residual may be y. */
 typedef struct ie_conv_args {
-    ie_tensor y;                   /* [N, Ho, Wo, O] act, contiguous */
+    ie_tensor y;                   /* [N, Ho, Wo, O] act (f32 if y_f32), contiguous */
     ie_tensor x[2];                /* [N, H, W, channels[i]] act, contiguous; x[1] absent for one source */
     ie_tensor moments[2];          /* [N, channels[i], 2] f32: mean and variance per lane and channel; if normed */
     ie_tensor gamma, beta;         /* [C] f32; if normed */
