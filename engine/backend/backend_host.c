@@ -1,1 +1,73 @@
-typedef int ie_to_be_written;
+/* backend_host.c - the two backends whose device is the host: `ref` to be trusted, `cpu` to be fast.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "backend.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+static void *host_alloc(ie_backend *self, uint64_t bytes)
+{
+    (void)self;
+    return ie_pages_alloc(bytes);
+}
+
+static void host_free(ie_backend *self, void *memory, uint64_t bytes)
+{
+    (void)self;
+    ie_pages_free(memory, bytes);
+}
+
+static int host_upload(ie_backend *self, void *device, const void *host, uint64_t bytes)
+{
+    (void)self;
+    memcpy(device, host, bytes);
+    return 0;
+}
+
+static int host_download(ie_backend *self, void *host, const void *device, uint64_t bytes)
+{
+    (void)self;
+    memcpy(host, device, bytes);
+    return 0;
+}
+
+static void host_close(ie_backend *self)
+{
+    ie_free(self);
+}
+
+static const ie_backend_vtable host_vtable = {
+    .alloc = host_alloc,
+    .free = host_free,
+    .upload = host_upload,
+    .download = host_download,
+    .close = host_close,
+};
+
+ie_status ie_backend_open_host(ie_backend **out, const char *device, ie_precision precision,
+                               int threads, ie_error *err)
+{
+    *out = NULL;
+    const bool ref = !strcmp(device, "ref");
+#ifndef IE_HAVE_ONEDNN
+    if (!ref) {
+        return ie_fail(
+            err, IE_DEVICE,
+            "device '%s': this build has no oneDNN; use ref, or build with -DIE_ONEDNN=ON", device);
+    }
+#endif
+    ie_backend *b = ie_alloc(1, sizeof *b);
+    if (!b) return ie_fail(err, IE_NO_MEMORY, "no memory for the backend");
+    b->vtable = &host_vtable;
+    b->ops = ie_ref_ops();
+#ifdef IE_HAVE_ONEDNN
+    if (!ref) b->ops = ie_cpu_ops();
+#endif
+    b->act = precision == IE_PRECISION_BF16 ? IE_BF16 : IE_F32;
+    b->threads = threads ? threads : omp_get_num_procs();
+    snprintf(b->text, sizeof b->text, "%s, %d thread%s, %s", b->ops->name, b->threads,
+             b->threads > 1 ? "s" : "", b->act == IE_BF16 ? "bf16" : "f32");
+    *out = b;
+    return IE_OK;
+}

@@ -12,20 +12,21 @@
 #define ie_fail_native(err, status, native, ...) \
     ie_fail_at((err), (status), (native), __FILE__, __LINE__, __VA_ARGS__)
 
-__attribute__((format(printf, 6, 7))) ie_status ie_fail_at(ie_error *err, ie_status status, int native,
-                                                           const char *file, int line, const char *format, ...);
+__attribute__((format(printf, 6, 7))) ie_status ie_fail_at(ie_error *err, ie_status status,
+                                                           int native, const char *file, int line,
+                                                           const char *format, ...);
 
-#define IE_TRY(call)                                 \
-    do {                                             \
-        const ie_status try_status_ = (call);        \
+#define IE_TRY(call)                                  \
+    do {                                              \
+        const ie_status try_status_ = (call);         \
         if (try_status_ != IE_OK) return try_status_; \
     } while (0)
 
 /* The same for functions that release at a label: `status` is in scope, `done:` follows. */
-#define IE_TRY_DONE(call)                  \
-    do {                                   \
-        status = (call);                   \
-        if (status != IE_OK) goto done;    \
+#define IE_TRY_DONE(call)               \
+    do {                                \
+        status = (call);                \
+        if (status != IE_OK) goto done; \
     } while (0)
 
 #endif

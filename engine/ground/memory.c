@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { ALIGNMENT = 64 };
 
@@ -31,7 +32,8 @@ static bool must_fail(void)
 void *ie_alloc(uint64_t count, uint64_t size)
 {
     uint64_t bytes, padded;
-    if (!ie_mul(&bytes, count, size) || bytes == 0 || !ie_add(&padded, bytes, ALIGNMENT - 1)) return NULL;
+    if (!ie_mul(&bytes, count, size) || bytes == 0 || !ie_add(&padded, bytes, ALIGNMENT - 1))
+        return NULL;
     if (must_fail()) return NULL;
     padded &= ~(uint64_t)(ALIGNMENT - 1);
     void *p = aligned_alloc(ALIGNMENT, padded);
@@ -56,25 +58,65 @@ char *ie_strdup(const char *text)
     return copy;
 }
 
-ie_status ie_arena_bytes(ie_arena *a, void **out, uint64_t bytes, ie_error *err)
+void *ie_pages_alloc(uint64_t bytes)
+{
+    if (bytes == 0 || must_fail()) return NULL;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    (void)madvise(p, bytes, MADV_HUGEPAGE); /* fewer misses where it is granted; correct without */
+    atomic_fetch_add(&live_allocations, 1);
+    return p;
+}
+
+void ie_pages_free(void *p, uint64_t bytes)
+{
+    if (!p) return;
+    atomic_fetch_sub(&live_allocations, 1);
+    munmap(p, bytes);
+}
+
+void ie_arena_measure(ie_arena *a)
+{
+    /* Any address will do, since nobody reads it; this one faults if somebody does. */
+    *a = (ie_arena){.base = (char *)ALIGNMENT, .size = UINT64_MAX / 2, .measuring = true};
+}
+
+void ie_arena_over(ie_arena *a, void *memory, uint64_t size)
+{
+    *a = (ie_arena){.base = memory, .size = size};
+}
+
+ie_status ie_arena_take(ie_arena *a, void **out, uint64_t bytes, ie_error *err)
 {
     *out = NULL;
-    uint64_t padded, end;
-    if (!ie_add(&padded, bytes, ALIGNMENT - 1) ||
-        !ie_add(&end, a->used, padded & ~(uint64_t)(ALIGNMENT - 1))) {
-        return ie_fail(err, IE_NO_MEMORY, "a buffer of %llu bytes is too large", (unsigned long long)bytes);
+    if (a->pieces == IE_ARENA_PIECES) {
+        return ie_fail(err, IE_NO_MEMORY, "more than %d live tensors in the workspace",
+                       IE_ARENA_PIECES);
     }
-    if (a->base && end > a->size) {
+    if (bytes > a->size) {
+        return ie_fail(err, IE_NO_MEMORY,
+                       "a buffer of %llu bytes is larger than the workspace of %llu",
+                       (unsigned long long)bytes, (unsigned long long)a->size);
+    }
+    const uint64_t need = bytes ? (bytes + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1) : ALIGNMENT;
+    uint64_t begin = 0;
+    int at = 0;
+    while (at < a->pieces && a->piece[at].begin - begin < need) begin = a->piece[at++].end;
+    if (begin + need > a->size) {
         return ie_fail(err, IE_NO_MEMORY, "the workspace of %llu bytes is %llu bytes too small",
-                       (unsigned long long)a->size, (unsigned long long)(end - a->size));
+                       (unsigned long long)a->size, (unsigned long long)(begin + need - a->size));
     }
-    if (a->base) *out = a->base + a->used;
-    a->used = end;
-    if (a->used > a->peak) a->peak = a->used;
+    memmove(&a->piece[at + 1], &a->piece[at], (size_t)(a->pieces - at) * sizeof a->piece[0]);
+    a->piece[at].begin = begin;
+    a->piece[at].end = begin + need;
+    a->pieces++;
+    if (begin + need > a->peak) a->peak = begin + need;
+    *out = a->base + begin;
     return IE_OK;
 }
 
-ie_status ie_arena_tensor(ie_arena *a, ie_tensor *out, ie_dtype dtype, int rank, const int64_t *dim, ie_error *err)
+ie_status ie_arena_tensor(ie_arena *a, ie_tensor *out, ie_dtype dtype, int rank, const int64_t *dim,
+                          ie_error *err)
 {
     *out = (ie_tensor){0};
     uint64_t bytes = (uint64_t)ie_dtype_size(dtype);
@@ -84,7 +126,20 @@ ie_status ie_arena_tensor(ie_arena *a, ie_tensor *out, ie_dtype dtype, int rank,
         }
     }
     void *data;
-    IE_TRY(ie_arena_bytes(a, &data, bytes, err));
+    IE_TRY(ie_arena_take(a, &data, bytes, err));
     *out = ie_view(data, dtype, rank, dim);
     return IE_OK;
+}
+
+void ie_arena_give(ie_arena *a, void *data)
+{
+    if (!data) return;
+    const uint64_t begin = (uint64_t)((char *)data - a->base);
+    for (int i = 0; i < a->pieces; i++) {
+        if (a->piece[i].begin != begin) continue;
+        a->pieces--;
+        memmove(&a->piece[i], &a->piece[i + 1], (size_t)(a->pieces - i) * sizeof a->piece[0]);
+        return;
+    }
+    assert(!"given back twice, or not from this arena");
 }

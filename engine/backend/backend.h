@@ -1,0 +1,61 @@
+/* backend.h - resources of a device: memory, copies, order. The mathematics is its table of operations (kernels/ops.h).
+ *
+ * Three today: `ref` and `cpu` (backend_host.c) and `plan` (backend_plan.c), which has no data at all: it counts.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef IE_BACKEND_H
+#define IE_BACKEND_H
+
+#include "error.h"
+#include "memory.h"
+#include "ops.h"
+
+typedef struct ie_backend ie_backend;
+
+typedef struct ie_backend_vtable {
+    /* Device memory, zeroed, 64-byte aligned; NULL when there is none. `bytes` > 0. */
+    void *(*alloc)(ie_backend *self, uint64_t bytes);
+    void (*free)(ie_backend *self, void *memory, uint64_t bytes); /* NULL is fine */
+    /* Copies in the stream's order; the host memory may be reused when they return. 0 or a native code. */
+    int (*upload)(ie_backend *self, void *device, const void *host, uint64_t bytes);
+    int (*download)(ie_backend *self, void *host, const void *device, uint64_t bytes);
+    void (*close)(ie_backend *self);
+} ie_backend_vtable;
+
+struct ie_backend {
+    const ie_backend_vtable *vtable;
+    const ie_ops *ops;
+    ie_stream *stream;
+    ie_dtype act;   /* of activations and packed weights: f32 or bf16 */
+    bool plan;      /* nothing is computed: every arena measures */
+    int threads;    /* of the host, while this backend works */
+    char text[128]; /* what runs it, in words */
+};
+
+/* device: "auto", "ref", "cpu", "plan" or "cuda[:N]". IE_DEVICE when this build or this machine has none such,
+ * IE_BAD_ARGUMENT for another word. threads 0: as many as the process may use. */
+ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision precision, int threads,
+                          ie_error *err);
+void ie_backend_close(ie_backend **backend);
+
+/* One block of device memory, owned. */
+typedef struct ie_block {
+    ie_backend *backend;
+    void *data;
+    uint64_t bytes;
+} ie_block;
+
+/* bytes 0, or a planning backend: an empty block. `what` stands in the message of a failure. */
+ie_status ie_block_alloc(ie_block *out, ie_backend *backend, uint64_t bytes, const char *what,
+                         ie_error *err);
+void ie_block_free(ie_block *block);
+
+/* Host bytes to a contiguous device tensor and back; nothing on a planning backend. */
+ie_status ie_upload(ie_backend *backend, ie_tensor to, const void *from, ie_error *err);
+ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *err);
+
+/* Constructors, one per file. */
+ie_status ie_backend_open_host(ie_backend **out, const char *device, ie_precision precision,
+                               int threads, ie_error *err);
+ie_status ie_backend_open_plan(ie_backend **out, ie_precision precision, ie_error *err);
+
+#endif

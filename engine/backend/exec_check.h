@@ -1,0 +1,52 @@
+/* exec_check.h - what the files of exec share: shape predicates, cost, the decision to run, native codes to statuses.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef IE_EXEC_CHECK_H
+#define IE_EXEC_CHECK_H
+
+#include "exec.h"
+
+#include <errno.h>
+
+#define REQUIRE(condition)                                                                      \
+    do {                                                                                        \
+        if (!(condition))                                                                       \
+            return ie_fail(err, IE_BAD_ARGUMENT, "%s: %s does not hold", __func__, #condition); \
+    } while (0)
+
+/* Rank and the first `rank` dimensions. */
+static inline bool shaped(ie_tensor t, int rank, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
+{
+    const int64_t want[IE_MAX_RANK] = {d0, d1, d2, d3};
+    if (t.rank != rank) return false;
+    for (int i = 0; i < rank; i++) {
+        if (t.dim[i] != want[i]) return false;
+    }
+    return true;
+}
+
+static inline bool same_shape(ie_tensor a, ie_tensor b)
+{
+    return shaped(a, b.rank, b.dim[0], b.dim[1], b.dim[2], b.dim[3]);
+}
+
+static inline void spend(ie_exec *x, ie_cost cost)
+{
+    x->cost.flop += cost.flop;
+    x->cost.bytes += cost.bytes;
+}
+
+/* Does this executor compute, or only count? */
+static inline bool runs(const ie_exec *x)
+{
+    return !x->arena->measuring;
+}
+
+static inline ie_status native(const ie_exec *x, int code, const char *what, ie_error *err)
+{
+    if (code == 0) return IE_OK;
+    const ie_status status = code == ENOMEM ? IE_NO_MEMORY : IE_DEVICE;
+    return ie_fail_native(err, status, code, "%s failed on %s with code %d", what, x->backend->text,
+                          code);
+}
+
+#endif
