@@ -14,6 +14,7 @@
 
 enum {
     IE_MAX_LEVELS = 8,
+    IE_MAX_BLOCKS = 64, /* of one level, or of the middle */
     IE_MAX_CONDITIONING = 8,
     IE_MAX_GUIDANCE_LIST = 4096,
     IE_MAX_STEPS = 4096,
