@@ -1,0 +1,22 @@
+"""Classifier-free guidance in Imagen's convention: p = w conditional + (1 - w) unconditional.
+
+w = 1 is the plain conditional model and needs no unconditional pass.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from .config import Guidance
+
+
+def weights(guidance: Guidance, steps: int) -> list[float]:
+    """The weight of every step."""
+    if guidance.kind == "list":
+        return list(guidance.weights)
+    if guidance.kind == "constant":
+        return [guidance.weight] * steps
+    held = sum(i < guidance.hold * steps for i in range(steps))
+    # After the held steps: low, high, low, ...; the last step is low whichever turn it has.
+    alternate = [guidance.low if i % 2 == 0 else guidance.high for i in range(steps - held)]
+    schedule = [guidance.high] * held + alternate
+    schedule[-1] = guidance.low
+    return schedule
