@@ -3,7 +3,7 @@
  * its range. SPDX-License-Identifier: Apache-2.0 */
 #include "config_parts.h"
 
-/* ---- group norms: MODEL.md section 4, walked with channel counts alone -------------------------- */
+/* ---- group norms: MODEL.md section 4, walked with channel counts alone ------------------------- */
 
 typedef struct walk {
     const ie_unet_config *c;
