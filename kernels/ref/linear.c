@@ -1,0 +1,82 @@
+/* linear.c - y = bias + w act(x) + residual, in double. SPDX-License-Identifier: Apache-2.0 */
+#include "numbers.h"
+#include "product.h"
+#include "ref.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct ie_linear {
+    ie_linear_spec spec;
+    float *weight; /* [k][o], rounded to spec.w_dtype */
+    float *bias;   /* [o], zero when absent */
+};
+
+uint64_t ie_ref_linear_bytes(const ie_linear_spec *spec)
+{
+    return (uint64_t)((spec->inputs + 1) * spec->outputs) * sizeof(float);
+}
+
+static void pack(const ie_linear *linear, ie_tensor weight, ie_tensor bias)
+{
+    const int64_t inputs = linear->spec.inputs, outputs = linear->spec.outputs;
+    for (int64_t i = 0; i < outputs * inputs; i++) {
+        const double w = ie_ref_load(weight.data, weight.dtype, i);
+        const float rounded = (float)ie_ref_round(linear->spec.w_dtype, w);
+        linear->weight[i % inputs * outputs + i / inputs] = rounded;
+    }
+    for (int64_t o = 0; o < outputs; o++) {
+        linear->bias[o] = ie_present(bias) ? (float)ie_ref_load(bias.data, bias.dtype, o) : 0;
+    }
+}
+
+int ie_ref_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
+                          ie_tensor weight, ie_tensor bias)
+{
+    ie_linear *linear = calloc(1, sizeof *linear);
+    *out = linear;
+    if (!linear) return ENOMEM;
+    linear->spec = *spec;
+    if (!memory) return 0;
+    linear->weight = memory;
+    linear->bias = linear->weight + spec->inputs * spec->outputs;
+    pack(linear, weight, bias);
+    return 0;
+}
+
+void ie_ref_linear_release(ie_linear *linear)
+{
+    free(linear);
+}
+
+uint64_t ie_ref_linear_scratch(const ie_linear *linear, int64_t lanes)
+{
+    (void)linear, (void)lanes;
+    return 0;
+}
+
+int ie_ref_linear(ie_stream *s, const ie_linear *linear, const ie_linear_args *a)
+{
+    (void)s;
+    const ie_linear_spec *spec = &linear->spec;
+    const int64_t rows = a->y.dim[0] * spec->rows, inputs = spec->inputs, outputs = spec->outputs;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int64_t row = 0; row < rows; row++) {
+        for (int64_t first = 0; first < outputs; first += IE_REF_BLOCK) {
+            const int64_t count = ie_ref_block(first, outputs);
+            double sum[IE_REF_BLOCK] = {0};
+            for (int64_t k = 0; k < inputs; k++) {
+                const double x = ie_ref_load(a->x.data, spec->x_dtype, row * inputs + k);
+                const float *weight = linear->weight + k * outputs + first;
+                ie_ref_axpy(sum, ie_ref_act(spec->act, x), weight, count);
+            }
+            for (int64_t o = first; o < first + count; o++) {
+                const int64_t i = row * outputs + o;
+                double y = sum[o - first] + (double)linear->bias[o];
+                if (ie_present(a->residual)) y += ie_ref_load(a->residual.data, spec->y_dtype, i);
+                ie_ref_store(a->y.data, spec->y_dtype, i, y);
+            }
+        }
+    }
+    return 0;
+}
