@@ -22,6 +22,7 @@ function(ie_dependency name package switch purpose)
 endfunction()
 
 ie_dependency(jansson jansson - "JSON")
+ie_dependency(crypto libcrypto - "SHA-256 of models")
 ie_dependency(png libpng - "PNG files")
 ie_dependency(jpeg libjpeg IE_JPEG "JPEG files")
 ie_dependency(webp libwebp IE_WEBP "WebP files")
