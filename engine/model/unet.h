@@ -1,0 +1,71 @@
+/* unet.h - one U-Net of the cascade: weights on a device, per-request inputs in slots, one forward over lanes.
+ *
+ * ie_unet       weights; immutable after opening.
+ * ie_unet_slots what a request keeps on the device while it is in the stage: z, low-resolution image, encoded
+ *               conditioning, text keys and values. One more text row than requests: the null text, ready from the start.
+ * ie_unet_lanes one forward pass: which slots its rows read, and their time.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef IE_MODEL_UNET_H
+#define IE_MODEL_UNET_H
+
+#include "config.h"
+#include "exec.h"
+#include "weights.h"
+
+typedef struct ie_unet ie_unet;
+
+/* Build and load. weights NULL only on a planning backend. Names and shapes are checked against the configuration before
+ * anything is allocated; a tensor nobody uses is an error too. text_length: tokens of a prompt (T). The config is copied. */
+ie_status ie_unet_open(ie_unet **out, const ie_unet_config *config, int text_length,
+                       ie_weights *weights, ie_backend *backend, ie_error *err);
+void ie_unet_close(ie_unet **unet);
+
+const ie_unet_config *ie_unet_configuration(const ie_unet *unet);
+uint64_t ie_unet_parameters(const ie_unet *unet);
+uint64_t ie_unet_weight_bytes(const ie_unet *unet); /* packed, on the device */
+
+typedef struct ie_unet_slots {
+    int requests;        /* S */
+    ie_tensor z;         /* [S, R, R, C] f32: the diffusion state */
+    ie_tensor low;       /* [S, R, R, C] f32: augmented low-resolution image; absent without one */
+    ie_tensor condition; /* [S, R, R, E] act: encoded image and mask */
+    ie_tensor
+        text_kv; /* act, for each attention layer in turn [S+1, T, 2 inner]: keys, then values */
+    ie_tensor pooled; /* [S+1, embedding] f32 */
+    ie_tensor length; /* [S+1] i32 */
+    ie_tensor zero;   /* [1] i32: the index of a tensor that has one row */
+    ie_block block;   /* owns all of the above */
+} ie_unet_slots;
+
+/* Allocate; nothing is computed yet. */
+ie_status ie_unet_slots_open(ie_unet_slots *out, const ie_unet *unet, int requests, ie_error *err);
+void ie_unet_slots_close(ie_unet_slots *slots);
+
+/* Fill row S with the null text. Once, before the first forward. */
+ie_status ie_unet_set_null_text(const ie_unet *unet, ie_unet_slots *slots, ie_exec *x,
+                                ie_error *err);
+/* Text of a slot: tokens [1, T, D] f32 on the device, rows past `length` zero. */
+ie_status ie_unet_set_text(const ie_unet *unet, ie_unet_slots *slots, int slot, ie_tensor tokens,
+                           int length, ie_exec *x, ie_error *err);
+/* Image and mask of a slot at canvas size: rgb [1, K, K, 3] u8, mask [1, K, K, 1] u8 (1 = fill), on the device. */
+ie_status ie_unet_set_condition(const ie_unet *unet, ie_unet_slots *slots, int slot, ie_tensor rgb,
+                                ie_tensor mask, ie_exec *x, ie_error *err);
+
+typedef struct ie_unet_lanes {
+    ie_tensor v;       /* [N] f32: the time input (ie_unet_time_input) */
+    ie_tensor v_aug;   /* [N] f32: of the augmentation; absent without a low-resolution image */
+    ie_tensor request; /* [N] i32: slot of z, low and condition */
+    ie_tensor text;    /* [N] i32: slot of the text; S = null */
+    /* Watch intermediate maps by name (tests); NULL otherwise. */
+    void (*tap)(void *user, const char *name, ie_tensor map);
+    void *user;
+} ie_unet_lanes;
+
+/* What the network is told about time: of log-SNR lambda or t, as its configuration says (MODEL.md, `time`). */
+float ie_unet_time_input(const ie_unet_config *config, double lambda, double t);
+
+/* pred [N, R, R, output_channels] f32, contiguous. */
+ie_status ie_unet_forward(const ie_unet *unet, const ie_unet_slots *slots,
+                          const ie_unet_lanes *lanes, ie_tensor pred, ie_exec *x, ie_error *err);
+
+#endif
