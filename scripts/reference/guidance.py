@@ -5,6 +5,8 @@ w = 1 is the plain conditional model and needs no unconditional pass.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import math
+
 from .config import Guidance
 
 
@@ -14,7 +16,7 @@ def weights(guidance: Guidance, steps: int) -> list[float]:
         return list(guidance.weights)
     if guidance.kind == "constant":
         return [guidance.weight] * steps
-    held = sum(i < guidance.hold * steps for i in range(steps))
+    held = math.ceil(guidance.hold * steps - 1e-3)  # 0.1 of 30 is 3, whatever the product rounds to
     # After the held steps: low, high, low, ...; the last step is low whichever turn it has.
     alternate = [guidance.low if i % 2 == 0 else guidance.high for i in range(steps - held)]
     schedule = [guidance.high] * held + alternate
