@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import Text, Time, UNetConfig
-from .rounding import stored
+from .rounding import in_double, stored
 
 LAYER_NORM_EPS = 1e-5
 
@@ -47,6 +47,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor, valid: Tensor, heads: int) -> Tensor
     return stored(weights @ v).transpose(1, 2).flatten(2)
 
 
+def sinusoid(v: Tensor, width: int, max_period: float) -> Tensor:
+    """[cos(v f_k), sin(v f_k)]. Angles reach 1000, where f32 would lose four digits of them."""
+    half = width // 2
+    with in_double():
+        exponent = torch.arange(half, dtype=torch.float64, device=v.device) / half
+        angle = v.double()[:, None] * torch.exp(-math.log(max_period) * exponent)
+    return torch.cat([torch.cos(angle), torch.sin(angle)], dim=1).to(v.dtype)
+
+
 class Embedding(nn.Module):
     """A scalar per lane to a vector: sinusoid, linear, SiLU, linear. All of it in f32."""
 
@@ -57,11 +66,8 @@ class Embedding(nn.Module):
         self.linear2 = nn.Linear(width, width)
 
     def forward(self, v: Tensor) -> Tensor:
-        half = self.time.width // 2
-        exponent = torch.arange(half, dtype=v.dtype, device=v.device) / half
-        angle = v[:, None] * torch.exp(-math.log(self.time.max_period) * exponent)
-        sinusoid = torch.cat([torch.cos(angle), torch.sin(angle)], dim=1)
-        return self.linear2(F.silu(self.linear1(sinusoid)))
+        wave = sinusoid(v, self.time.width, self.time.max_period)
+        return self.linear2(F.silu(self.linear1(wave)))
 
 
 class TextPool(nn.Module):

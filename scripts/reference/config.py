@@ -313,9 +313,14 @@ class T5Config:
     layer_norm_epsilon: float
 
     @staticmethod
-    def read(path: Path) -> "T5Config":
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        require(data.get("feed_forward_proj") == "gated-gelu", str(path),
+    def parse(data: dict[str, Any], where: str) -> "T5Config":
+        require(data.get("feed_forward_proj") == "gated-gelu", where,
                 "feed_forward_proj is not gated-gelu")
-        data.setdefault("relative_attention_max_distance", 128)
+        data = {"relative_attention_max_distance": 128, **data}
+        missing = [f.name for f in fields(T5Config) if f.name not in data]
+        require(not missing, where, f"missing keys {missing}")
         return T5Config(**{f.name: data[f.name] for f in fields(T5Config)})
+
+    @staticmethod
+    def read(path: Path) -> "T5Config":
+        return T5Config.parse(json.loads(Path(path).read_text(encoding="utf-8")), str(path))

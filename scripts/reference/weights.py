@@ -26,13 +26,18 @@ def read(directory: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def write_file(path: Path, tensors: dict[str, Tensor]) -> None:
+    save_file(tensors, path)
+    path.chmod(0o644)  # the library makes it private
+
+
 def write(directory: Path, tensors: dict[str, Tensor], shard_bytes: int = 0) -> None:
     """One file, or shards of at most `shard_bytes` (a larger tensor has a shard of its own)."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     if not shard_bytes:
-        save_file(tensors, directory / FILE)
+        write_file(directory / FILE, tensors)
         return
     shards: list[dict[str, Tensor]] = [{}]
     used = 0
@@ -45,7 +50,7 @@ def write(directory: Path, tensors: dict[str, Tensor], shard_bytes: int = 0) -> 
     weight_map = {}
     for i, shard in enumerate(shards):
         file = f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors"
-        save_file(shard, directory / file)
+        write_file(directory / file, shard)
         weight_map |= {name: file for name in shard}
     total = sum(tensor.nbytes for tensor in tensors.values())
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
