@@ -43,9 +43,11 @@ def random_encoder(data: dict[str, Any], g: torch.Generator) -> T5Encoder:
         table.copy_(common.as_bf16(size * table))
         bias = encoder.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
         bias.copy_(common.as_bf16(2 * bias))
-        for block in encoder.encoder.block:  # T5 has no attention scale: its queries start small
-            q = block.layer[0].SelfAttention.q.weight
-            q.copy_(common.as_bf16(q / config.d_kv**0.5))
+        for block in encoder.encoder.block:
+            attention = block.layer[0].SelfAttention
+            # T5 has no attention scale: its queries start small.
+            attention.q.weight.copy_(common.as_bf16(attention.q.weight / config.d_kv))
+            attention.o.weight.copy_(common.as_bf16(0.5 * attention.o.weight))
     return encoder
 
 

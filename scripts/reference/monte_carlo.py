@@ -77,9 +77,10 @@ class Rounding(TorchDispatchMode):
         return 2 * torch.rand(like.shape, generator=self.generator, dtype=like.dtype) - 1
 
     def within_half_unit(self, x: Tensor, kind: str) -> Tensor:
-        """Uniform within half a unit in the last place of x."""
+        """Uniform within half a unit in the last place of x; zero stays zero."""
         _, exponent = torch.frexp(x)
-        return self.uniform(x) * torch.ldexp(torch.ones_like(x), exponent - BITS[kind] - 1)
+        half_unit = torch.ldexp(torch.ones_like(x), exponent - BITS[kind] - 1)
+        return self.uniform(x) * half_unit * (x != 0)
 
     def store(self, x: Tensor) -> Tensor:
         """For rounding.on_store: displace as a rounding to bf16 would."""
