@@ -7,8 +7,8 @@ set(IE_MODEL_DIR ${CMAKE_INSTALL_DATADIR}/imagen-editor/models)
 
 # What the library itself was linked with. A consumer of the shared library never hears of it; one of the archive must
 # repeat it, because the layers below (object libraries) are inside the archive and are not installed.
-set(private_libraries ${jansson_LIBRARIES} ${OpenMP_C_LIB_NAMES} stdc++ m)
-set(private_modules jansson)
+set(private_libraries ${jansson_LIBRARIES} ${crypto_LIBRARIES} ${OpenMP_C_LIB_NAMES} stdc++ m)
+set(private_modules jansson libcrypto)
 if(IE_SENTENCEPIECE)
   list(APPEND private_libraries ${sentencepiece_LIBRARIES})
   list(APPEND private_modules sentencepiece)
@@ -29,8 +29,6 @@ install(TARGETS imagen_editor ie_public_header EXPORT imagen_editor_targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES include/imagen_editor.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-file(RELATIVE_PATH lib_from_bin /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
-set_target_properties(imagen-editor PROPERTIES INSTALL_RPATH "$ORIGIN/${lib_from_bin}")
 install(TARGETS imagen-editor RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 # The models that are there when `cmake --install` runs; a checkout without one installs the engine alone.
