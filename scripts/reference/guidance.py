@@ -7,6 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 
 import math
 
+import math
+
 from .config import Guidance
 
 

@@ -36,7 +36,7 @@ EXACT = set(
     squeeze unbind split detach alias copy_ _to_copy masked_fill where clamp minimum maximum abs neg
     sort floor gt lt eq ge le ne bitwise_not logical_not arange full zeros zeros_like ones ones_like
     new_ones new_zeros empty embedding upsample_nearest2d lift_fresh lift_fresh_copy _reshape_copy
-    scalar_tensor full_like fill_ zero_ constant_pad_nd __rshift__ eye unfold new_empty_strided
+    nan_to_num scalar_tensor full_like fill_ zero_ constant_pad_nd __rshift__ eye unfold new_empty_strided
     empty_like as_strided _local_scalar_dense is_same_size""".split()
 )
 # Elementwise operations and the roundings in one of them.

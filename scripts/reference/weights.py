@@ -13,14 +13,18 @@ FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
 
+def read_file(path: Path) -> dict[str, Tensor]:
+    return load_file(path)
+
+
 def read(directory: Path) -> dict[str, Tensor]:
     directory = Path(directory)
     if (directory / FILE).exists():
-        return load_file(directory / FILE)
+        return read_file(directory / FILE)
     index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
     tensors: dict[str, Tensor] = {}
     for shard in sorted(set(index["weight_map"].values())):
-        tensors |= load_file(directory / shard)
+        tensors |= read_file(directory / shard)
     if set(tensors) != set(index["weight_map"]):
         raise ValueError(f"{directory / INDEX}: the index and the shards name different tensors")
     return tensors
