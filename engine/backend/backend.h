@@ -18,6 +18,10 @@ typedef struct ie_backend_vtable {
     /* Copies in the stream's order; the host memory may be reused when they return. 0 or a native code. */
     int (*upload)(ie_backend *self, void *device, const void *host, uint64_t bytes);
     int (*download)(ie_backend *self, void *host, const void *device, uint64_t bytes);
+    /* Around every piece of work: the calling thread becomes the device's (its number of threads, its device), and goes
+     * back to what it was. */
+    void (*enter)(ie_backend *self);
+    void (*leave)(ie_backend *self);
     void (*close)(ie_backend *self);
 } ie_backend_vtable;
 
@@ -25,10 +29,11 @@ struct ie_backend {
     const ie_backend_vtable *vtable;
     const ie_ops *ops;
     ie_stream *stream;
-    ie_dtype act;   /* of activations and packed weights: f32 or bf16 */
-    bool plan;      /* nothing is computed: every arena measures */
-    int threads;    /* of the host, while this backend works */
-    char text[128]; /* what runs it, in words */
+    ie_dtype act;        /* of activations and packed weights: f32 or bf16 */
+    bool plan;           /* nothing is computed: every arena measures */
+    int threads;         /* of the host, while this backend works */
+    int threads_outside; /* the caller's number, between enter and leave */
+    char text[128];      /* what runs it, in words */
 };
 
 /* device: "auto", "ref", "cpu", "plan" or "cuda[:N]". IE_DEVICE when this build or this machine has none such,

@@ -32,6 +32,17 @@ static int host_download(ie_backend *self, void *host, const void *device, uint6
     return 0;
 }
 
+static void host_enter(ie_backend *self)
+{
+    self->threads_outside = omp_get_max_threads();
+    omp_set_num_threads(self->threads);
+}
+
+static void host_leave(ie_backend *self)
+{
+    omp_set_num_threads(self->threads_outside);
+}
+
 static void host_close(ie_backend *self)
 {
     ie_free(self);
@@ -42,6 +53,8 @@ static const ie_backend_vtable host_vtable = {
     .free = host_free,
     .upload = host_upload,
     .download = host_download,
+    .enter = host_enter,
+    .leave = host_leave,
     .close = host_close,
 };
 

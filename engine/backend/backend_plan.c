@@ -83,12 +83,18 @@ static const ie_ops plan_ops = {
     .sample_scratch = sample_scratch,
 };
 
+static void nothing(ie_backend *self)
+{
+    (void)self;
+}
+
 static void plan_close(ie_backend *self)
 {
     ie_free(self);
 }
 
-static const ie_backend_vtable plan_vtable = {.close = plan_close};
+static const ie_backend_vtable plan_vtable = {
+    .enter = nothing, .leave = nothing, .close = plan_close};
 
 ie_status ie_backend_open_plan(ie_backend **out, ie_precision precision, ie_error *err)
 {

@@ -1,1 +1,301 @@
-typedef int ie_to_be_written;
+/* engine.c - the public engine: open a model directory, run requests through its stages, close.
+ *
+ * ie_edit reads like the sentence the program is: prompts become text, images become canvases, each stage denoises, and
+ * the masked pixels are written back. SPDX-License-Identifier: Apache-2.0 */
+#include "engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "guidance.h"
+#include "model_hash.h"
+
+void ie_options_default(ie_options *options)
+{
+    *options = (ie_options){
+        .device = "auto", .precision = IE_PRECISION_F32, .threads = 0, .max_requests = 1};
+}
+
+void ie_request_default(ie_request *request)
+{
+    *request = (ie_request){0};
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------ */
+
+static ie_status read_configs(ie_engine *e, const char *directory, ie_unet_config *unets,
+                              ie_text_config *text, ie_error *err)
+{
+    ie_path path;
+    IE_TRY(ie_path_of(&path, err, "%s/cascade.json", directory));
+    IE_TRY(ie_cascade_config_read(&e->cascade, path.text, err));
+    for (int i = 0; i < e->cascade.stage_count; i++) {
+        IE_TRY(
+            ie_path_of(&path, err, "%s/%s/config.json", directory, e->cascade.stages[i].directory));
+        IE_TRY(ie_unet_config_read(&unets[i], path.text, err));
+    }
+    IE_TRY(ie_path_of(&path, err, "%s/text_encoder/config.json", directory));
+    IE_TRY(ie_text_config_read(text, path.text, err));
+    return ie_cascade_config_check(&e->cascade, unets, text, err);
+}
+
+static ie_status open_text(ie_engine *e, const char *directory, const ie_text_config *config,
+                           ie_error *err)
+{
+    ie_path path;
+    ie_weights *weights = NULL;
+    ie_status status = IE_OK;
+    if (!e->backend->plan) {
+        IE_TRY(ie_path_of(&path, err, "%s/tokenizer/spiece.model", directory));
+        IE_TRY(ie_tokenizer_open(&e->tokenizer, path.text, config->vocab_size, err));
+        IE_TRY(ie_path_of(&path, err, "%s/text_encoder", directory));
+        IE_TRY(ie_weights_open(&weights, path.text, err));
+    }
+    status =
+        ie_text_encoder_open(&e->text, config, e->cascade.text_length, weights, e->backend, err);
+    ie_weights_close(&weights);
+    return status;
+}
+
+static ie_status open_stage(ie_engine *e, const char *directory, int index,
+                            const ie_unet_config *config, ie_error *err)
+{
+    const ie_stage_config *s = &e->cascade.stages[index];
+    ie_path path;
+    ie_weights *weights = NULL;
+    ie_unet *unet = NULL;
+    ie_status status = IE_OK;
+    if (!e->backend->plan) {
+        IE_TRY(ie_path_of(&path, err, "%s/%s", directory, s->directory));
+        IE_TRY(ie_weights_open(&weights, path.text, err));
+    }
+    IE_TRY_DONE(ie_unet_open(&unet, config, e->cascade.text_length, weights, e->backend, err));
+    status = ie_stage_open(&e->stages[index], s, index, unet, e->capacity, err);
+    if (status == IE_OK) e->stage_count = index + 1;
+done:
+    ie_weights_close(&weights);
+    return status;
+}
+
+/* Run the text encoder into `tokens`, on the device. */
+static ie_status run_text(ie_engine *e, ie_tensor *tokens, const ie_job *job, ie_exec *x,
+                          ie_error *err)
+{
+    const int64_t dim[3] = {1, e->cascade.text_length, e->text_width};
+    IE_TRY(ie_arena_tensor(x->arena, tokens, IE_F32, 3, dim, err));
+    return ie_text_encoder_run(e->text, *tokens, job ? job->ids : NULL, job ? job->used : 1, x,
+                               err);
+}
+
+/* Everything an edit does, without data: how much workspace it takes and what one lane of each stage costs. */
+static ie_status measure(ie_engine *e, ie_error *err)
+{
+    uint64_t peak = 0;
+    for (int i = -1; i < e->stage_count; i++) {
+        for (int lanes = 1; lanes <= 2 * e->capacity;
+             lanes = i < 0 ? 2 * e->capacity + 1 : lanes + 1) {
+            ie_arena_measure(&e->arena);
+            ie_exec x = {.backend = e->backend, .arena = &e->arena};
+            ie_tensor tokens;
+            IE_TRY(i < 0 ? run_text(e, &tokens, NULL, &x, err)
+                         : ie_stage_measure(&e->stages[i], lanes, &x, err));
+            if (i < 0) e->text_cost = x.cost;
+            if (i >= 0 && lanes == 1) e->lane_cost[i] = x.cost;
+            if (e->arena.peak > peak) peak = e->arena.peak;
+        }
+    }
+    e->workspace_bytes = peak;
+    return IE_OK;
+}
+
+static ie_status prepare(ie_engine *e, ie_error *err)
+{
+    IE_TRY(ie_block_alloc(&e->workspace, e->backend, e->workspace_bytes, "workspace", err));
+    if (e->backend->plan) return IE_OK;
+    ie_exec x = {.backend = e->backend, .arena = &e->arena};
+    ie_arena_over(&e->arena, e->workspace.data, e->workspace.bytes);
+    for (int i = 0; i < e->stage_count; i++) IE_TRY(ie_stage_prepare(&e->stages[i], &x, err));
+    return IE_OK;
+}
+
+static ie_status open_model(ie_engine *e, const char *directory, ie_error *err)
+{
+    ie_text_config text;
+    ie_unet_config *unets = ie_alloc(IE_MAX_STAGES, sizeof *unets);
+    ie_status status;
+    if (!unets) return ie_fail(err, IE_NO_MEMORY, "no memory for the configurations");
+    IE_TRY_DONE(read_configs(e, directory, unets, &text, err));
+    e->canvas = unets[e->cascade.stage_count - 1].resolution;
+    e->text_width = text.d_model;
+    IE_TRY_DONE(open_text(e, directory, &text, err));
+    for (int i = 0; i < e->cascade.stage_count; i++) {
+        IE_TRY_DONE(open_stage(e, directory, i, &unets[i], err));
+    }
+    IE_TRY_DONE(measure(e, err));
+    IE_TRY_DONE(prepare(e, err));
+    if (!e->backend->plan) IE_TRY_DONE(ie_model_hash(e->hash, directory, &e->cascade, err));
+done:
+    ie_free(unets);
+    return status;
+}
+
+ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_options *options,
+                         ie_error *err)
+{
+    ie_options o;
+    ie_options_default(&o);
+    if (!out) return ie_fail(err, IE_BAD_ARGUMENT, "out is NULL");
+    *out = NULL;
+    if (options) o = *options;
+    if (!model_dir) return ie_fail(err, IE_BAD_ARGUMENT, "model_dir is NULL");
+    if (o.max_requests < 1 || o.max_requests > IE_MAX_REQUESTS) {
+        return ie_fail(err, IE_BAD_ARGUMENT, "max_requests %d is outside 1 .. %d", o.max_requests,
+                       IE_MAX_REQUESTS);
+    }
+    ie_engine *e = ie_alloc(1, sizeof *e);
+    if (!e) return ie_fail(err, IE_NO_MEMORY, "no memory for an engine");
+    e->capacity = o.max_requests;
+    e->precision = o.precision;
+    ie_status status =
+        ie_backend_open(&e->backend, o.device ? o.device : "auto", o.precision, o.threads, err);
+    if (status) goto done;
+    e->backend->vtable->enter(e->backend);
+    status = open_model(e, model_dir, err);
+    e->backend->vtable->leave(e->backend);
+    if (status) goto done;
+    *out = e;
+    e = NULL;
+done:
+    ie_engine_close(&e);
+    return status;
+}
+
+void ie_engine_close(ie_engine **engine)
+{
+    if (!engine || !*engine) return;
+    ie_engine *e = *engine;
+    for (int i = 0; i < IE_MAX_STAGES; i++) ie_stage_close(&e->stages[i]);
+    ie_text_encoder_close(&e->text);
+    ie_tokenizer_close(&e->tokenizer);
+    ie_block_free(&e->workspace);
+    ie_cascade_config_release(&e->cascade);
+    ie_backend_close(&e->backend);
+    ie_free(e);
+    *engine = NULL;
+}
+
+/* ---- describing ----------------------------------------------------------------------------------------------------- */
+
+static void describe_stage(const ie_engine *e, int i, ie_stage_info *info)
+{
+    const ie_stage *s = &e->stages[i];
+    snprintf(info->name, sizeof info->name, "%s", s->config->name);
+    info->resolution = ie_unet_configuration(s->unet)->resolution;
+    info->default_steps = s->config->steps;
+    info->parameters = ie_unet_parameters(s->unet);
+    info->weight_bytes = ie_unet_weight_bytes(s->unet);
+    info->forward_flop = e->lane_cost[i].flop;
+    info->forward_bytes = e->lane_cost[i].bytes;
+    info->default_passes = ie_guidance_passes(&s->config->guidance, s->config->steps);
+}
+
+void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
+{
+    *info = (ie_engine_info){
+        .precision = e->precision,
+        .threads = e->backend->threads,
+        .canvas = e->canvas,
+        .text_length = e->cascade.text_length,
+        .stage_count = e->stage_count,
+        .text_parameters = ie_text_encoder_parameters(e->text),
+        .text_weight_bytes = ie_text_encoder_weight_bytes(e->text),
+        .text_flop = e->text_cost.flop,
+        .workspace_bytes = e->workspace_bytes,
+    };
+    snprintf(info->model_name, sizeof info->model_name, "%s", e->cascade.name);
+    snprintf(info->model_hash, sizeof info->model_hash, "%s", e->hash);
+    snprintf(info->device, sizeof info->device, "%s", e->backend->text);
+    info->weight_bytes = info->text_weight_bytes;
+    for (int i = 0; i < e->stage_count; i++) {
+        describe_stage(e, i, &info->stages[i]);
+        info->weight_bytes += info->stages[i].weight_bytes;
+        info->workspace_bytes += e->stages[i].slots.block.bytes;
+    }
+}
+
+/* ---- editing -------------------------------------------------------------------------------------------------------- */
+
+static ie_status check_all(const ie_engine *e, const ie_request *requests, int count, ie_error *err)
+{
+    if (count < 1 || !requests) return ie_fail(err, IE_BAD_ARGUMENT, "there are no requests");
+    for (int i = 0; i < count; i++) IE_TRY(ie_job_check(&requests[i], &e->cascade, i, count, err));
+    return IE_OK;
+}
+
+ie_status ie_price_edit(const ie_engine *e, const ie_request *requests, int count, ie_price *price,
+                        ie_error *err)
+{
+    IE_TRY(check_all(e, requests, count, err));
+    ie_engine_info info;
+    ie_engine_describe(e, &info);
+    *price = (ie_price){.workspace_bytes = info.workspace_bytes, .weight_bytes = info.weight_bytes};
+    for (int i = 0; i < count; i++) {
+        ie_job job = {.request = (ie_request *)&requests[i]};
+        ie_job_resolve(&job, &e->cascade);
+        price->flop += e->text_cost.flop;
+        for (int s = 0; s < e->stage_count; s++) {
+            const int passes = ie_guidance_passes(&job.stages[s].guidance, job.stages[s].steps);
+            price->passes[s] += passes;
+            price->flop += passes * e->lane_cost[s].flop;
+        }
+    }
+    return IE_OK;
+}
+
+/* A prompt's encoder output, kept in host memory until each stage reads it. */
+static ie_status encode(ie_engine *e, ie_job *job, ie_exec *x, ie_error *err)
+{
+    ie_tensor tokens;
+    IE_TRY(run_text(e, &tokens, job, x, err));
+    job->tokens = ie_alloc((uint64_t)ie_numel(tokens), sizeof *job->tokens);
+    if (!job->tokens)
+        return ie_fail(err, IE_NO_MEMORY, "no memory for a prompt of %d tokens", job->used);
+    IE_TRY(ie_download(e->backend, job->tokens, tokens, err));
+    ie_arena_give(x->arena, tokens.data);
+    return IE_OK;
+}
+
+static ie_status run_jobs(ie_engine *e, ie_job *jobs, ie_request *requests, int count,
+                          ie_error *err)
+{
+    ie_exec x = {.backend = e->backend, .arena = &e->arena};
+    ie_arena_over(&e->arena, e->workspace.data,
+                  e->workspace.bytes); /* also after a call that failed half way */
+    for (int i = 0; i < count; i++) {
+        IE_TRY(ie_job_begin(&jobs[i], &requests[i], &e->cascade, e->canvas, e->tokenizer, err));
+        IE_TRY(encode(e, &jobs[i], &x, err));
+    }
+    for (int s = 0; s < e->stage_count; s++)
+        IE_TRY(ie_stage_run(&e->stages[s], jobs, count, &x, err));
+    for (int i = 0; i < count; i++) {
+        const ie_request *r = &requests[i];
+        IE_TRY(ie_window_write(&jobs[i].window, &r->image, &r->mask, jobs[i].image, e->canvas,
+                               r->feather, &r->output, err));
+    }
+    return IE_OK;
+}
+
+ie_status ie_edit(ie_engine *e, ie_request *requests, int count, ie_error *err)
+{
+    IE_TRY(check_all(e, requests, count, err));
+    if (e->backend->plan)
+        return ie_fail(err, IE_BAD_ARGUMENT, "device 'plan' only prices; it cannot edit");
+    ie_job *jobs = ie_alloc((uint64_t)count, sizeof *jobs);
+    if (!jobs) return ie_fail(err, IE_NO_MEMORY, "no memory for %d requests", count);
+    e->backend->vtable->enter(e->backend);
+    const ie_status status = run_jobs(e, jobs, requests, count, err);
+    e->backend->vtable->leave(e->backend);
+    for (int i = 0; i < count; i++) ie_job_release(&jobs[i]);
+    ie_free(jobs);
+    return status;
+}

@@ -1,1 +1,268 @@
-typedef int ie_to_be_written;
+/* stage.c - admission, ticks, departure. SPDX-License-Identifier: Apache-2.0 */
+#include "stage.h"
+
+#include "guidance.h"
+#include "rng.h"
+#include "sampler.h"
+
+#include <math.h>
+
+/* A place in the stage: which job sits there and how far it is. */
+typedef struct ie_stage_seat {
+    ie_job *job; /* NULL: free */
+    int step;
+} seat;
+
+/* One tick as the host sees it; row i of each belongs to lane i (or to the i-th active request for `steps`). */
+typedef struct tick {
+    int lanes, requests;
+    float *v, *v_aug;
+    int32_t *request, *text;
+    ie_step *steps;
+} tick;
+
+ie_status ie_stage_open(ie_stage *out, const ie_stage_config *config, int index, ie_unet *unet,
+                        int capacity, ie_error *err)
+{
+    *out = (ie_stage){.config = config, .index = index, .unet = unet, .capacity = capacity};
+    out->seats = ie_alloc((uint64_t)capacity, sizeof *out->seats);
+    ie_status status =
+        out->seats ? IE_OK : ie_fail(err, IE_NO_MEMORY, "no memory for %d requests", capacity);
+    if (status == IE_OK) status = ie_unet_slots_open(&out->slots, unet, capacity, err);
+    if (status) ie_stage_close(out);
+    return status;
+}
+
+void ie_stage_close(ie_stage *stage)
+{
+    ie_unet_slots_close(&stage->slots);
+    ie_unet_close(&stage->unet);
+    ie_free(stage->seats);
+    *stage = (ie_stage){0};
+}
+
+ie_status ie_stage_prepare(ie_stage *stage, ie_exec *x, ie_error *err)
+{
+    return ie_unet_set_null_text(stage->unet, &stage->slots, x, err);
+}
+
+/* ---- a tick on the device -------------------------------------------------------------------------------------- */
+
+static ie_status to_device(ie_exec *x, ie_tensor *out, ie_dtype dtype, int rank, const int64_t *dim,
+                           const void *host, ie_error *err)
+{
+    IE_TRY(ie_arena_tensor(x->arena, out, dtype, rank, dim, err));
+    return x->arena->measuring ? IE_OK : ie_upload(x->backend, *out, host, err);
+}
+
+static ie_status run_tick(ie_stage *stage, const tick *t, ie_exec *x, ie_error *err)
+{
+    const ie_unet_config *c = ie_unet_configuration(stage->unet);
+    const int64_t lanes = t->lanes, steps[2] = {t->requests, sizeof(ie_step)};
+    const int64_t map[4] = {lanes, c->resolution, c->resolution, c->output_channels};
+    ie_unet_lanes l = {0};
+    ie_tensor table, pred;
+    IE_TRY(to_device(x, &l.v, IE_F32, 1, &lanes, t->v, err));
+    if (c->low_resolution) IE_TRY(to_device(x, &l.v_aug, IE_F32, 1, &lanes, t->v_aug, err));
+    IE_TRY(to_device(x, &l.request, IE_I32, 1, &lanes, t->request, err));
+    IE_TRY(to_device(x, &l.text, IE_I32, 1, &lanes, t->text, err));
+    IE_TRY(to_device(x, &table, IE_U8, 2, steps, t->steps, err));
+    IE_TRY(ie_arena_tensor(x->arena, &pred, IE_F32, 4, map, err));
+    IE_TRY(ie_unet_forward(stage->unet, &stage->slots, &l, pred, x, err));
+    IE_TRY(ie_exec_sample(x, stage->slots.z, pred, table, err));
+    const ie_tensor all[] = {l.v, l.v_aug, l.request, l.text, table, pred};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) ie_arena_give(x->arena, all[i].data);
+    return IE_OK;
+}
+
+/* ---- planning a tick ---------------------------------------------------------------------------------------------- */
+
+static int add_lane(tick *t, const ie_unet_config *c, const ie_sampler_step *s, double level,
+                    int slot, int text)
+{
+    const int lane = t->lanes++;
+    t->v[lane] = ie_unet_time_input(c, s->lambda, s->t);
+    t->v_aug[lane] = ie_unet_time_input(c, ie_augmentation_at(level).lambda, level);
+    t->request[lane] = slot;
+    t->text[lane] = text;
+    return lane;
+}
+
+static void add_request(const ie_stage *stage, tick *t, int slot)
+{
+    const seat *at = &stage->seats[slot];
+    const ie_stage_config *config = stage->config;
+    const ie_unet_config *c = ie_unet_configuration(stage->unet);
+    const ie_job_stage *how = &at->job->stages[stage->index];
+    const ie_sampler_step s =
+        ie_sampler_at(&config->schedule, how->sampler, config->gamma, at->step, how->steps);
+    const float weight = ie_guidance_weight(&how->guidance, at->step, how->steps);
+    const uint64_t seed = at->job->request->seed;
+    const int cond = add_lane(t, c, &s, config->augmentation, slot, slot);
+    int uncond = -1;
+    if (ie_guidance_needs_null(weight))
+        uncond = add_lane(t, c, &s, config->augmentation, slot, stage->capacity);
+    t->steps[t->requests++] = (ie_step){
+        .slot = slot,
+        .lane_cond = cond,
+        .lane_uncond = uncond,
+        .step = at->step,
+        .guidance = weight,
+        .alpha = (float)s.alpha,
+        .sigma = (float)s.sigma,
+        .keep = (float)s.keep,
+        .now = (float)s.now,
+        .noise = (float)s.noise,
+        .percentile = (float)config->percentile,
+        .cap = (float)config->cap,
+        .prediction = (int32_t)config->prediction,
+        .threshold = (int32_t)config->threshold,
+        .stage = (uint32_t)stage->index,
+        .seed_low = (uint32_t)seed,
+        .seed_high = (uint32_t)(seed >> 32),
+    };
+}
+
+static ie_status tick_open(tick *t, int capacity, ie_error *err)
+{
+    const uint64_t lanes = 2 * (uint64_t)capacity;
+    *t = (tick){
+        .v = ie_alloc(lanes, sizeof *t->v),
+        .v_aug = ie_alloc(lanes, sizeof *t->v_aug),
+        .request = ie_alloc(lanes, sizeof *t->request),
+        .text = ie_alloc(lanes, sizeof *t->text),
+        .steps = ie_alloc((uint64_t)capacity, sizeof *t->steps),
+    };
+    if (t->v && t->v_aug && t->request && t->text && t->steps) return IE_OK;
+    return ie_fail(err, IE_NO_MEMORY, "no memory for %d lanes", (int)lanes);
+}
+
+static void tick_close(tick *t)
+{
+    ie_free(t->v);
+    ie_free(t->v_aug);
+    ie_free(t->request);
+    ie_free(t->text);
+    ie_free(t->steps);
+}
+
+/* ---- joining and leaving -------------------------------------------------------------------------------------------- */
+
+/* The stage's inputs of one request, from host memory (NULL while measuring) to its slot. */
+static ie_status admit(ie_stage *stage, int slot, const ie_job *job, ie_exec *x, ie_error *err)
+{
+    const ie_unet_config *c = ie_unet_configuration(stage->unet);
+    const int64_t canvas = c->conditioning.resolution, low = c->low_resolution;
+    const int64_t tokens[3] = {1, stage->slots.text_kv.dim[1], c->text.width};
+    const int64_t rgb[4] = {1, canvas, canvas, 3}, fill[4] = {1, canvas, canvas, 1};
+    const int64_t image[3] = {low, low, c->image_channels};
+    const uint64_t seed = job ? job->request->seed : 0;
+    ie_tensor text, pixels, mask;
+    IE_TRY(to_device(x, &text, IE_F32, 3, tokens, job ? job->tokens : NULL, err));
+    IE_TRY(ie_unet_set_text(stage->unet, &stage->slots, slot, text, job ? job->used : 1, x, err));
+    ie_arena_give(x->arena, text.data);
+    IE_TRY(to_device(x, &pixels, IE_U8, 4, rgb, job ? job->rgb : NULL, err));
+    IE_TRY(to_device(x, &mask, IE_U8, 4, fill, job ? job->fill : NULL, err));
+    IE_TRY(ie_unet_set_condition(stage->unet, &stage->slots, slot, pixels, mask, x, err));
+    ie_arena_give(x->arena, mask.data);
+    ie_arena_give(x->arena, pixels.data);
+    if (low) {
+        const ie_augmentation a = ie_augmentation_at(stage->config->augmentation);
+        ie_tensor previous;
+        IE_TRY(to_device(x, &previous, IE_F32, 3, image, job ? job->image : NULL, err));
+        IE_TRY(ie_exec_augment(x, stage->slots.low, slot, previous, (float)a.alpha, (float)a.sigma,
+                               (ie_noise_key){seed, (uint32_t)stage->index, IE_NOISE_AUGMENTATION},
+                               err));
+        ie_arena_give(x->arena, previous.data);
+    }
+    return ie_exec_noise(x, stage->slots.z, slot,
+                         (ie_noise_key){seed, (uint32_t)stage->index, IE_NOISE_INITIAL}, err);
+}
+
+/* Show a finished image to the caller as bytes. */
+static ie_status show(const ie_stage *stage, const ie_job *job, ie_error *err)
+{
+    if (!job->request->stage_done) return IE_OK;
+    const int side = job->resolution;
+    const int64_t values = (int64_t)side * side * 3;
+    uint8_t *bytes = ie_alloc((uint64_t)values, 1);
+    if (!bytes) return ie_fail(err, IE_NO_MEMORY, "no memory for a preview");
+    for (int64_t i = 0; i < values; i++) {
+        bytes[i] =
+            (uint8_t)lrintf((fminf(fmaxf(job->image[i], -1.0f), 1.0f) * 0.5f + 0.5f) * 255.0f);
+    }
+    const ie_pixels view = {bytes, side, side, 3, 8, (size_t)side * 3};
+    job->request->stage_done(job->request->user, stage->index, &view);
+    ie_free(bytes);
+    return IE_OK;
+}
+
+static ie_status leave(ie_stage *stage, int slot, ie_exec *x, ie_error *err)
+{
+    ie_job *job = stage->seats[slot].job;
+    const ie_tensor z = ie_slice(stage->slots.z, 0, slot, slot + 1);
+    stage->seats[slot] = (seat){0};
+    float *image = ie_alloc((uint64_t)ie_numel(z), sizeof *image);
+    if (!image)
+        return ie_fail(err, IE_NO_MEMORY, "no memory for an image of %lld values",
+                       (long long)ie_numel(z));
+    ie_free(job->image);
+    job->image = image;
+    job->resolution = (int)z.dim[1];
+    IE_TRY(ie_download(x->backend, image, z, err));
+    return show(stage, job, err);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------------------- */
+
+static ie_status advance(ie_stage *stage, int slot, ie_exec *x, ie_error *err)
+{
+    seat *at = &stage->seats[slot];
+    const ie_request *r = at->job->request;
+    const int steps = at->job->stages[stage->index].steps;
+    at->step++;
+    if (r->progress && r->progress(r->user, stage->index, at->step, steps)) {
+        return ie_fail(err, IE_CANCELLED, "cancelled at step %d of %d of %s", at->step, steps,
+                       stage->config->name);
+    }
+    return at->step == steps ? leave(stage, slot, x, err) : IE_OK;
+}
+
+ie_status ie_stage_run(ie_stage *stage, ie_job *jobs, int count, ie_exec *x, ie_error *err)
+{
+    tick t;
+    int waiting = 0, active = 0;
+    ie_status status = tick_open(&t, stage->capacity, err);
+    if (status) goto done;
+    while (waiting < count || active > 0) {
+        for (int slot = 0; slot < stage->capacity && waiting < count; slot++) {
+            if (stage->seats[slot].job) continue;
+            IE_TRY_DONE(admit(stage, slot, &jobs[waiting], x, err));
+            stage->seats[slot] = (seat){.job = &jobs[waiting++]};
+            active++;
+        }
+        t.lanes = t.requests = 0;
+        for (int slot = 0; slot < stage->capacity; slot++) {
+            if (stage->seats[slot].job) add_request(stage, &t, slot);
+        }
+        IE_TRY_DONE(run_tick(stage, &t, x, err));
+        for (int slot = 0; slot < stage->capacity; slot++) {
+            if (!stage->seats[slot].job) continue;
+            IE_TRY_DONE(advance(stage, slot, x, err));
+            if (!stage->seats[slot].job) active--;
+        }
+    }
+done:
+    for (int slot = 0; slot < stage->capacity; slot++) stage->seats[slot] = (seat){0};
+    tick_close(&t);
+    return status;
+}
+
+ie_status ie_stage_measure(ie_stage *stage, int lanes, ie_exec *x, ie_error *err)
+{
+    IE_TRY(admit(stage, 0, NULL, x, err));
+    IE_TRY(ie_stage_prepare(stage, x, err));
+    const tick t = {.lanes = lanes, .requests = (lanes + 1) / 2};
+    x->cost = (ie_cost){0};
+    return run_tick(stage, &t, x, err);
+}

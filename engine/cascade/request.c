@@ -1,1 +1,0 @@
-typedef int ie_to_be_written;
