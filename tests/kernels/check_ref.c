@@ -1,0 +1,8 @@
+/* check_ref.c - the reference table against the oracle of the harness.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "check.h"
+
+int main(int argc, char **argv)
+{
+    return check_ops(ie_ref_ops(), argc - 1, argv + 1) > 0;
+}
