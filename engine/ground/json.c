@@ -1,8 +1,6 @@
 /* json.c - tables over jansson. SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 
-#include "memory.h"
-
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,23 +66,15 @@ ie_json ie_json_element(const ie_json *array, size_t index)
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
-static void *counted_alloc(size_t bytes)
-{
-    return ie_alloc(bytes, 1);
-}
-
-void ie_json_count_allocations(void)
-{
-    json_set_alloc_funcs(counted_alloc, ie_free);
-}
-
 ie_status ie_json_parse(json_t **out, const char *text, size_t bytes, const char *name,
                         ie_error *err)
 {
     *out = NULL;
     json_error_t problem = {0};
     json_t *root = json_loadb(bytes ? text : "", bytes, JSON_REJECT_DUPLICATES, &problem);
-    if (!root && json_error_code(&problem) == json_error_out_of_memory) {
+    /* jansson has nothing to say where it ran out of memory. */
+    const bool no_memory = json_error_code(&problem) == json_error_out_of_memory;
+    if (!root && (no_memory || !problem.text[0])) {
         return ie_fail(err, IE_NO_MEMORY, "%s: no memory to parse it", name);
     }
     if (!root) {

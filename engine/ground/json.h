@@ -79,7 +79,7 @@ typedef struct ie_json_field {
     }
 
 /* Parse `bytes` of text: an object, or IE_BAD_MODEL with line and column. The caller releases it
- * with json_decref. */
+ * with json_decref. jansson calls some failed allocations a syntax error: then so does this. */
 ie_status ie_json_parse(json_t **out, const char *text, size_t bytes, const char *name,
                         ie_error *err);
 
@@ -106,9 +106,5 @@ __attribute__((format(printf, 3, 4))) ie_status ie_json_fail(const ie_json *at, 
 
 /* `text` for a message: at most size - 1 bytes, control characters as '?'. Returns `out`. */
 const char *ie_printable(char *out, size_t size, const char *text);
-
-/* For tests: let jansson allocate through ie_alloc, so that a failure sweep covers it. It changes
- * the whole process, which a library must not do to its host: only test programs call it. */
-void ie_json_count_allocations(void);
 
 #endif

@@ -3,60 +3,24 @@
  * its range. SPDX-License-Identifier: Apache-2.0 */
 #include "config_parts.h"
 
-/* ---- group norms: MODEL.md section 4, walked with channel counts alone ------------------------- */
-
-typedef struct walk {
-    const ie_unet_config *c;
-    const ie_json *root;
-    ie_error *err;
-} walk;
-
-/* A group norm over `channels`, somewhere in the level. */
-static ie_status normed(const walk *w, int channels, const char *part, int level)
+/* Every group norm of engine/MODEL.md section 4 is over the channels of a level, over `width` (the
+ * first block of adm, the head of efficient), or over a concatenation of those. What divides the
+ * parts divides the sum, so the parts are all there is to check. */
+static ie_status check_groups(const ie_unet_config *c, const ie_json *root, ie_error *err)
 {
-    const int groups = w->c->norm_groups;
-    if (channels % groups == 0) return IE_OK;
-    return ie_json_fail(w->root, w->err,
-                        "norm_groups is %d, which does not divide the %d channels that %s%d norms",
-                        groups, channels, part, level);
-}
-
-static ie_status check_norms_adm(const walk *w)
-{
-    const ie_unet_config *c = w->c;
-    int skips[1 + IE_MAX_LEVELS * (IE_MAX_BLOCKS + 1)], count = 0, current = c->width;
-    skips[count++] = current;
+    const int groups = c->norm_groups;
+    if ((c->layout == IE_LAYOUT_ADM || c->head.norm) && c->width % groups) {
+        return ie_json_fail(root, err, "norm_groups is %d, which does not divide width (%d)",
+                            groups, c->width);
+    }
     for (int i = 0; i < c->level_count; i++) {
-        IE_TRY(normed(w, current, "down.", i));
-        current = c->levels[i].channels;
-        IE_TRY(normed(w, current, "down.", i));
-        for (int j = 0; j < c->levels[i].blocks; j++) skips[count++] = current;
-        if (i + 1 < c->level_count) skips[count++] = current; /* of the block that halves */
-    }
-    for (int i = c->level_count - 1; i >= 0; i--) {
-        for (int j = 0; j <= c->levels[i].blocks; j++) {
-            IE_TRY(normed(w, current + skips[--count], "up.", i));
-            current = c->levels[i].channels;
-        }
-    }
-    return IE_OK; /* the head norms the channels of level 0 */
-}
-
-static ie_status check_norms_efficient(const walk *w)
-{
-    const ie_unet_config *c = w->c;
-    /* Blocks norm the channels of their level, or twice as many where a skip is concatenated. */
-    for (int i = 0; i < c->level_count; i++) IE_TRY(normed(w, c->levels[i].channels, "down.", i));
-    if (c->head.norm && c->width % c->norm_groups) {
-        return ie_json_fail(w->root, w->err,
-                            "norm_groups is %d, which does not divide width (%d), which the head "
-                            "norms",
-                            c->norm_groups, c->width);
+        if (c->levels[i].channels % groups == 0) continue;
+        return ie_json_fail(root, err,
+                            "norm_groups is %d, which does not divide levels[%d].channels (%d)",
+                            groups, i, c->levels[i].channels);
     }
     return IE_OK;
 }
-
-/* ---- sizes ----------------------------------------------------------------------------------- */
 
 static ie_status check_levels(const ie_unet_config *c, const ie_json *root, ie_error *err)
 {
@@ -127,9 +91,8 @@ static ie_status check_widths(const ie_unet_config *c, const ie_json *root, ie_e
 
 ie_status ie_unet_config_check(const ie_unet_config *c, const ie_json *root, ie_error *err)
 {
-    const walk w = {c, root, err};
     IE_TRY(check_widths(c, root, err));
     IE_TRY(check_conditioning(c, root, err));
     IE_TRY(check_levels(c, root, err));
-    return c->layout == IE_LAYOUT_ADM ? check_norms_adm(&w) : check_norms_efficient(&w);
+    return check_groups(c, root, err);
 }
