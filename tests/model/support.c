@@ -3,6 +3,7 @@
 
 #include "memory.h"
 
+#include <endian.h>
 #include <ftw.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -102,6 +103,22 @@ void folder_write(const char *folder, const char *name, const void *bytes, size_
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, size, f), size);
     assert_int_equal(fclose(f), 0);
+}
+
+/* ---- safetensors --------------------------------------------------------------------------- */
+
+image image_build(const char *header, size_t data)
+{
+    image f = {0};
+    const size_t text = strlen(header), padded = (text + 7) / 8 * 8;
+    const uint64_t length = htole64(padded);
+    memcpy(f.bytes, &length, 8);
+    memcpy(f.bytes + 8, header, text);
+    memset(f.bytes + 8 + text, ' ', padded - text);
+    f.size = 8 + padded + data;
+    assert_true(f.size <= sizeof f.bytes);
+    for (size_t i = 0; i < data; i++) f.bytes[8 + padded + i] = (unsigned char)i;
+    return f;
 }
 
 /* ---- the sweep ------------------------------------------------------------------------------- */

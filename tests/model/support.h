@@ -36,6 +36,15 @@ char *folder_make(void);
 void folder_remove(char *folder);
 void folder_write(const char *folder, const char *name, const void *bytes, size_t size);
 
+/* A small safetensors file in memory: this header, padded with spaces to 8 bytes, and then `data`
+ * bytes 0, 1, 2, ... */
+typedef struct image {
+    _Alignas(8) unsigned char bytes[4096];
+    size_t size;
+} image;
+
+image image_build(const char *header, size_t data);
+
 /* Run `open`, which releases what it opened, with each single allocation of ours failing once: it
  * must return IE_NO_MEMORY and leave nothing behind. Then with all of jansson's failing from the
  * first, the second, ... on: IE_NO_MEMORY, or a syntax error (which is what jansson makes of some),
