@@ -1,0 +1,90 @@
+/* cmd_inspect.c - imagen-editor inspect: what a model is and costs, without running it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "commands.h"
+
+#include "inspect_report.h"
+#include "model_path.h"
+
+#include <stddef.h>
+
+typedef struct inspect_values {
+    const char *model, *device, *machine;
+    int precision; /* choice */
+    bool json;
+} inspect_values;
+
+static const char *const precision_names[] = {"f32", "bf16", NULL};
+
+/* clang-format off */
+#define AT(field) .offset = offsetof(inspect_values, field)
+static const ie_option options[] = {
+    {.name = "model", .value = "DIR", .kind = IE_OPTION_TEXT, AT(model),
+     .help = "the model (default: IMAGEN_EDITOR_MODEL, else the shipped one)"},
+    {.name = "precision", .value = "WHAT", .kind = IE_OPTION_CHOICE, AT(precision),
+     .help = "f32 or bf16 (default: bf16, the precision the machines are described in)",
+     .choices = precision_names},
+    {.name = "machine", .value = "NAME", .kind = IE_OPTION_TEXT, AT(machine),
+     .help = "whose time floor: h200 (default), or FLOPS,BYTES per second like 2e11,1.5e10"},
+    {.name = "device", .value = "NAME", .kind = IE_OPTION_TEXT, AT(device),
+     .help = "plan (default) reads no weights; "
+     "cpu, ref, cuda load the model and report it as loaded"},
+    {.name = "json", .kind = IE_OPTION_FLAG, AT(json),
+     .help = "one JSON object on stdout instead of the table"},
+};
+#undef AT
+/* clang-format on */
+
+static void defaults(void *values)
+{
+    inspect_values *v = values;
+    v->device = "plan";
+    v->machine = "h200";
+    v->precision = 1 + IE_PRECISION_BF16;
+}
+
+static ie_status run(void *values, ie_error *err)
+{
+    const inspect_values *v = values;
+    char model_dir[PATH_MAX];
+    ie_inspect_report report;
+    ie_engine_info info;
+    ie_engine *engine = NULL;
+    ie_options open;
+    ie_options_default(&open);
+    open.device = v->device;
+    open.precision = (ie_precision)(v->precision - 1);
+
+    IE_APP_TRY(ie_machine_parse(&report.machine, v->machine, err));
+    IE_APP_TRY(ie_model_path_here(model_dir, v->model, err));
+    IE_APP_TRY(ie_engine_open(&engine, model_dir, &open, err));
+    ie_engine_describe(engine, &info);
+    report.info = &info;
+    report.model_dir = model_dir;
+    if (v->json) {
+        ie_inspect_json(&report, stdout);
+    } else {
+        ie_inspect_table(&report, stdout);
+    }
+    ie_engine_close(&engine);
+    return IE_OK;
+}
+
+static const char *const examples[] = {
+    "imagen-editor inspect",
+    "imagen-editor inspect --model models/full --machine h200",
+    "imagen-editor inspect --model models/demo --precision f32 --machine 2e11,1.5e10 --json",
+    NULL,
+};
+
+const ie_command ie_command_inspect = {
+    .name = "inspect",
+    .summary = "Stages, parameters, FLOP, memory and the least time per stage of a model.",
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .examples = examples,
+    .notes = "A stage's floor is its passes times the larger of FLOP / peak FLOP rate and bytes / "
+             "memory bandwidth: no program can be faster on that machine, one request at a time.",
+    .values_bytes = sizeof(inspect_values),
+    .defaults = defaults,
+    .run = run,
+};
