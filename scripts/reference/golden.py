@@ -19,13 +19,14 @@ from collections.abc import Callable
 
 import torch
 
-from . import golden_ops, golden_steps, golden_text, golden_unet
+from . import golden_cascade, golden_ops, golden_steps, golden_text, golden_unet
 
 EXPORTERS: dict[str, Callable[[str, int], None]] = {
     **{name: golden_unet.export for name in golden_unet.CASES},
     "text": golden_text.export,
     "ops": golden_ops.export,
     "steps": golden_steps.export,
+    "cascade": golden_cascade.export,
 }
 
 
