@@ -1,0 +1,109 @@
+/* epilogue.c - see epilogue.h. Sixteen pixels by sixteen channels at a time, so the statistics are made from registers.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "epilogue.h"
+#include "stats.h"
+
+/* Element offsets of one block's residual pixels: one tap each, or four to be averaged. */
+typedef struct taps {
+    int64_t at[4][IE_STATS_BLOCK];
+} taps;
+
+static void find_taps(taps *t, const ie_epilogue *e, int64_t pixel, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const int64_t p = pixel + i, y = p / e->width, x = p % e->width;
+        if (e->residual_resample == IE_UP2) {
+            t->at[0][i] = ((y / 2) * (e->width / 2) + x / 2) * e->outputs + e->first;
+            continue;
+        }
+        const int64_t corner = (2 * y * 2 * e->width + 2 * x) * e->outputs + e->first;
+        t->at[0][i] = corner;
+        t->at[1][i] = corner + e->outputs;
+        t->at[2][i] = corner + 2 * e->width * e->outputs;
+        t->at[3][i] = corner + (2 * e->width + 1) * e->outputs;
+    }
+}
+
+IE_INLINE ie_v residual(const ie_epilogue *e, const taps *t, int i, int64_t c, int64_t n,
+                        ie_dtype type)
+{
+    const ie_v r = ie_v_get(e->residual, t->at[0][i] + c, n, type);
+    if (e->residual_resample != IE_DOWN2) return r;
+    return ((r + ie_v_get(e->residual, t->at[1][i] + c, n, type)) +
+            (ie_v_get(e->residual, t->at[2][i] + c, n, type) +
+             ie_v_get(e->residual, t->at[3][i] + c, n, type))) *
+           0.25f;
+}
+
+/* Channels [c, c + n) of `count` <= 16 pixels. */
+IE_INLINE void finish(const ie_epilogue *e, const float *sums, int64_t pixel, int count,
+                      int64_t seen, int64_t c, int64_t n, const taps *t, ie_dtype type)
+{
+    ie_v v[IE_STATS_BLOCK];
+    const ie_v bias = ie_v_get(e->bias, e->first + c, n, IE_F32);
+    for (int i = 0; i < count; i++) {
+        const int64_t at = (pixel + i) * e->outputs + e->first + c;
+        v[i] = ie_v_get(sums, i * e->chunk + c, n, IE_F32) + bias;
+        if (e->residual && t) v[i] += residual(e, t, i, c, n, type);
+        if (e->residual && !t) v[i] += ie_v_get(e->residual, at, n, type);
+        v[i] *= e->scale;
+        ie_v_put(e->y, at, n, v[i], type);
+    }
+    if (e->stats) {
+        ie_stats s = {ie_v_get(e->stats, c, n, IE_F32),
+                      ie_v_get(e->stats, e->chunk + c, n, IE_F32)};
+        ie_stats_block(&s, seen, v, count);
+        ie_v_put(e->stats, c, n, s.mean, IE_F32);
+        ie_v_put(e->stats, e->chunk + c, n, s.m2, IE_F32);
+    }
+}
+
+IE_INLINE void block(const ie_epilogue *e, const float *sums, int64_t pixel, int count,
+                     int64_t seen, const taps *t, ie_dtype type)
+{
+    int64_t c = 0;
+    for (; c + IE_LANES <= e->chunk; c += IE_LANES)
+        finish(e, sums, pixel, count, seen, c, IE_LANES, t, type);
+    if (c < e->chunk) finish(e, sums, pixel, count, seen, c, e->chunk - c, t, type);
+}
+
+void ie_cpu_epilogue(const ie_epilogue *e, const float *sums, int64_t pixel, int64_t count,
+                     int64_t seen)
+{
+    taps t;
+    const bool resampled = e->residual && e->residual_resample != IE_SAME;
+    for (int64_t i = 0; i < count; i += IE_STATS_BLOCK) {
+        const int n = count - i < IE_STATS_BLOCK ? (int)(count - i) : IE_STATS_BLOCK;
+        const float *s = sums + i * e->chunk;
+        if (resampled) find_taps(&t, e, pixel + i, n);
+        const taps *at = resampled ? &t : NULL;
+        if (e->type == IE_F32 && n == IE_STATS_BLOCK) {
+            block(e, s, pixel + i, IE_STATS_BLOCK, seen + i, at, IE_F32);
+        } else if (e->type == IE_F32) {
+            block(e, s, pixel + i, n, seen + i, at, IE_F32);
+        } else if (n == IE_STATS_BLOCK) {
+            block(e, s, pixel + i, IE_STATS_BLOCK, seen + i, at, IE_BF16);
+        } else {
+            block(e, s, pixel + i, n, seen + i, at, IE_BF16);
+        }
+    }
+}
+
+void ie_cpu_merge_moments(float *moments, const float *stats, int64_t stride, int64_t channels,
+                          int64_t each, int64_t total)
+{
+    for (int64_t c = 0; c < channels; c += IE_LANES) {
+        const int64_t n = channels - c < IE_LANES ? channels - c : IE_LANES;
+        ie_stats all = {ie_v_set(0.0f), ie_v_set(0.0f)};
+        for (int64_t i = 0; i * each < total; i++) {
+            const float *s = stats + i * stride;
+            const ie_stats part = {ie_v_get(s, c, n, IE_F32), ie_v_get(s, channels + c, n, IE_F32)};
+            ie_stats_merge(&all, i * each, part, total - i * each < each ? total - i * each : each);
+        }
+        const ie_v variance = all.m2 * (1.0f / (float)total);
+        for (int64_t k = 0; k < n; k++) {
+            moments[2 * (c + k)] = all.mean[k];
+            moments[2 * (c + k) + 1] = variance[k];
+        }
+    }
+}
