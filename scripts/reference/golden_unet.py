@@ -238,7 +238,7 @@ def evaluate(unet: UNet, inputs: dict[str, Tensor], vs: dict[str, Tensor]) -> Ou
     taps: Outputs = {}
     hooks = add_taps(unet, taps)
     mask = inputs["canvas.mask"][..., 0]
-    canvas = conditioning_image(inputs["canvas.rgb"], mask, torch.float64)
+    canvas = conditioning_image(inputs["canvas.rgb"], mask, inputs["z"].dtype)
     encoded = unet.encode_canvas(canvas)
     features = unet.text(inputs["text.tokens"], inputs["text.length"])
     lanes = features.pick(inputs["text_slot"])
