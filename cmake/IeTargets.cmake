@@ -36,5 +36,7 @@ function(ie_test name)
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 300)
   endif()
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${T_TIMEOUT})
+  # Passive waiting: tests share the cores, and spinning threads would starve each other.
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${T_TIMEOUT}
+    ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()
