@@ -31,8 +31,8 @@ static layout lay_out(const ie_conv *c, int64_t lanes)
     const int64_t joint = c->spec.channels[0] + c->spec.channels[1];
     const uint64_t together = (uint64_t)(lanes < p->lanes ? lanes : p->lanes);
     layout l = {0};
-    l.norm_lane = c->spec.groups > 0 ? ie_cpu_aligned((uint64_t)(3 * joint) * sizeof(float)) : 0;
-    l.parts_lane = ie_cpu_aligned((uint64_t)(p->tasks * 2 * c->spec.outputs) * sizeof(float));
+    l.norm_lane = ie_cpu_aligned((uint64_t)(3 * joint) * sizeof(float));
+    l.parts_lane = ie_cpu_aligned((uint64_t)(p->tasks * 3 * c->spec.outputs) * sizeof(float));
     l.thread = p->strip_bytes + p->sums_bytes + ie_brick_scratch_bytes(c->brick);
     l.parts = l.norm + together * l.norm_lane;
     l.shared = l.parts + together * l.parts_lane;
@@ -52,6 +52,12 @@ static void *lane_of(const call *k, ie_tensor t, int64_t n)
     return ie_present(t) ? ie_offset(t, (k->lane + n) * t.stride[0]) : NULL;
 }
 
+/* Norm, film or both come down to three numbers per channel. */
+static bool has_factors(const call *k)
+{
+    return k->conv->spec.groups > 0 || ie_present(k->a->film);
+}
+
 static void find_norm_factors(const call *k, int64_t n)
 {
     const ie_conv_args *a = k->a;
@@ -66,7 +72,7 @@ static ie_pack packing(const call *k, int64_t n)
     const ie_conv_spec *s = &k->conv->spec;
     const ie_conv_plan *p = &k->conv->plan;
     const char *norm =
-        s->groups > 0 ? scratch(k, k->at.norm + (uint64_t)n * k->at.norm_lane) : NULL;
+        has_factors(k) ? scratch(k, k->at.norm + (uint64_t)n * k->at.norm_lane) : NULL;
     const ie_pack pack = {{lane_of(k, k->a->x[0], n), lane_of(k, k->a->x[1], n)},
                           {s->channels[0], s->channels[1]},
                           s->height,
@@ -111,7 +117,7 @@ static void pack_shared(const call *k, int64_t n, int64_t piece)
 static const void *operand(const call *k, int64_t n, int64_t first, char *strip, int64_t *packed)
 {
     const ie_conv_plan *p = &k->conv->plan;
-    if (p->way == IE_WAY_IN_PLACE)
+    if (p->way == IE_WAY_IN_PLACE && !has_factors(k))
         return (const char *)lane_of(k, k->a->x[0], n) + (uint64_t)first * p->row_bytes;
     if (p->way == IE_WAY_SHARED) {
         return scratch(k, k->at.shared + (uint64_t)n * p->shared_bytes +
@@ -145,7 +151,7 @@ static ie_epilogue ending(const call *k, int64_t n, int64_t task, int64_t chunk)
         p->chunk,
         k->conv->bias,
         a->scale,
-        ie_present(a->y_moments) ? parts + (task * p->chunks + chunk) * 2 * p->chunk : NULL};
+        ie_present(a->y_moments) ? parts + (task * p->chunks + chunk) * 3 * p->chunk : NULL};
     return e;
 }
 
@@ -182,7 +188,7 @@ static void merge_moments(const call *k, int64_t n, int64_t chunk)
     const float *parts =
         (const float *)(const void *)scratch(k, k->at.parts + (uint64_t)n * k->at.parts_lane);
     float *moments = (float *)lane_of(k, k->a->y_moments, n) + 2 * chunk * p->chunk;
-    ie_cpu_merge_moments(moments, parts + chunk * 2 * p->chunk, 2 * k->conv->spec.outputs, p->chunk,
+    ie_cpu_merge_moments(moments, parts + chunk * 3 * p->chunk, 3 * k->conv->spec.outputs, p->chunk,
                          p->strips_per_task * p->rows * p->out_width, p->out_height * p->out_width);
 }
 
@@ -194,7 +200,7 @@ static int run_lanes(const call *k)
     int status = 0;
 #pragma omp parallel num_threads(ie_cpu_thread_count())
     {
-        if (k->conv->spec.groups > 0) {
+        if (has_factors(k)) {
 #pragma omp for
             for (int64_t n = 0; n < lanes; n++) find_norm_factors(k, n);
         }

@@ -95,7 +95,7 @@ ie_conv_plan ie_cpu_plan_conv(const ie_conv_spec *s)
     p.tasks = (p.strips + p.strips_per_task - 1) / p.strips_per_task;
     p.chunks = s->outputs / p.chunk;
     p.lanes = p.way == IE_WAY_SHARED ? largest(1, PASS_BYTES / (int64_t)p.shared_bytes) : INT32_MAX;
-    p.strip_bytes = p.way == IE_WAY_STREAM ? ie_cpu_aligned((uint64_t)p.in_rows * p.row_bytes) : 0;
+    p.strip_bytes = p.way == IE_WAY_SHARED ? 0 : ie_cpu_aligned((uint64_t)p.in_rows * p.row_bytes);
     p.sums_bytes = ie_cpu_aligned((uint64_t)(p.rows * p.out_width * p.chunk) * sizeof(float));
     return p;
 }

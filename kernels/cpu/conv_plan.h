@@ -6,7 +6,8 @@
  *            Rows that two strips share are moved, not transformed again. For large maps.
  *   shared   the whole transformed operand of a lane is packed once by all threads, then strips x chunks read it. For maps
  *            with too few rows to give every thread strips of its own.
- *   in place nothing to transform and nothing to pad: strips x chunks read the source.
+ *   in place nothing to transform and nothing to pad: strips x chunks read the source. (Film without a norm is known only
+ *            when it comes; then each task packs its strip.)
  *
  * A 1x1 convolution of stride 1 has no rows: its strips are runs of pixels ("flat"; out_width is then 1).
  * SPDX-License-Identifier: Apache-2.0 */

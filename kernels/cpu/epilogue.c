@@ -50,11 +50,9 @@ IE_INLINE void finish(const ie_epilogue *e, const float *sums, int64_t pixel, in
         ie_v_put(e->y, at, n, v[i], type);
     }
     if (e->stats) {
-        ie_stats s = {ie_v_get(e->stats, c, n, IE_F32),
-                      ie_v_get(e->stats, e->chunk + c, n, IE_F32)};
+        ie_stats s = ie_stats_load(e->stats, e->chunk, c, n);
         ie_stats_block(&s, seen, v, count);
-        ie_v_put(e->stats, c, n, s.mean, IE_F32);
-        ie_v_put(e->stats, e->chunk + c, n, s.m2, IE_F32);
+        ie_stats_store(e->stats, e->chunk, c, n, s);
     }
 }
 
@@ -94,16 +92,11 @@ void ie_cpu_merge_moments(float *moments, const float *stats, int64_t stride, in
 {
     for (int64_t c = 0; c < channels; c += IE_LANES) {
         const int64_t n = channels - c < IE_LANES ? channels - c : IE_LANES;
-        ie_stats all = {ie_v_set(0.0f), ie_v_set(0.0f)};
+        ie_stats all = {0};
         for (int64_t i = 0; i * each < total; i++) {
-            const float *s = stats + i * stride;
-            const ie_stats part = {ie_v_get(s, c, n, IE_F32), ie_v_get(s, channels + c, n, IE_F32)};
+            const ie_stats part = ie_stats_load(stats + i * stride, channels, c, n);
             ie_stats_merge(&all, i * each, part, total - i * each < each ? total - i * each : each);
         }
-        const ie_v variance = all.m2 * (1.0f / (float)total);
-        for (int64_t k = 0; k < n; k++) {
-            moments[2 * (c + k)] = all.mean[k];
-            moments[2 * (c + k) + 1] = variance[k];
-        }
+        ie_stats_finish(moments + 2 * c, all, total, n);
     }
 }

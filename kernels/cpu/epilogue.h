@@ -17,15 +17,15 @@ typedef struct ie_epilogue {
     int64_t first, chunk;   /* the output channels at hand */
     const float *bias;      /* [outputs] */
     float scale;
-    float *stats; /* [2, chunk]: running mean and sum of squared deviations; NULL: not wanted */
+    float *stats; /* [3, chunk]: running statistics (stats.h); NULL: not wanted */
 } ie_epilogue;
 
 /* sums [count, chunk] belong to pixels [pixel, pixel + count); `seen` pixels are in stats already. */
 void ie_cpu_epilogue(const ie_epilogue *e, const float *sums, int64_t pixel, int64_t count,
                      int64_t seen);
 
-/* moments [channels, 2] (mean, variance) from `parts` running pairs [2, channels] in a row, `stride` floats apart, part i
- * over count[i] = min(each, total - i * each) values: merged in order. */
+/* moments [channels, 2] (mean, variance) from statistics [3, channels] of parts, `stride` floats apart, part i over
+ * min(each, total - i * each) values: merged in order. */
 void ie_cpu_merge_moments(float *moments, const float *stats, int64_t stride, int64_t channels,
                           int64_t each, int64_t total);
 

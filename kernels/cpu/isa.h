@@ -51,6 +51,8 @@
 #define ie_cpu_augment           IE_ISA(ie_cpu_augment)
 #define ie_cpu_sample_scratch    IE_ISA(ie_cpu_sample_scratch)
 #define ie_cpu_sample            IE_ISA(ie_cpu_sample)
+#define ie_cpu_quantile_bytes    IE_ISA(ie_cpu_quantile_bytes)
+#define ie_cpu_normals           IE_ISA(ie_cpu_normals)
 #define ie_cpu_quantile          IE_ISA(ie_cpu_quantile)
 
 #endif

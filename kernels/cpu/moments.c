@@ -25,7 +25,7 @@ IE_INLINE ie_v sum_at(const sum *s, int64_t i, int64_t n, ie_dtype type)
 /* Mean and variance of channels [c, c + n) to m [n, 2]. */
 IE_INLINE void column(float *m, const sum *s, int64_t c, int64_t n, ie_dtype type)
 {
-    ie_stats all = {ie_v_set(0.0f), ie_v_set(0.0f)};
+    ie_stats all = {0};
     ie_v x[IE_STATS_BLOCK];
     int64_t p = 0;
     for (; p + IE_STATS_BLOCK <= s->pixels; p += IE_STATS_BLOCK) {
@@ -36,11 +36,7 @@ IE_INLINE void column(float *m, const sum *s, int64_t c, int64_t n, ie_dtype typ
     const int rest = (int)(s->pixels - p);
     for (int i = 0; i < rest; i++) x[i] = sum_at(s, (p + i) * s->channels + c, n, type);
     if (rest > 0) ie_stats_block(&all, p, x, rest);
-    const ie_v variance = all.m2 * (1.0f / (float)s->pixels);
-    for (int64_t k = 0; k < n; k++) {
-        m[2 * k] = all.mean[k];
-        m[2 * k + 1] = variance[k];
-    }
+    ie_stats_finish(m, all, s->pixels, n);
 }
 
 static void column_of_type(float *m, const sum *s, int64_t c, ie_dtype type)

@@ -147,31 +147,42 @@ void ie_cpu_pack_rows(const ie_pack *p, int64_t first, int64_t rows, void *out)
     }
 }
 
-/* Groups cut the joint channels into equal runs; every channel has as many pixels as the others. */
+/* Mean and 1 / sqrt(var + eps) of group g; every channel has as many pixels as the others. */
+static void group_norm(double out[2], const ie_conv_spec *spec, const float *const moments[2],
+                       int64_t g)
+{
+    const int64_t run = (spec->channels[0] + spec->channels[1]) / spec->groups;
+    double mean = 0, variance = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t c = g * run; c < (g + 1) * run; c++) {
+            const int i = c >= spec->channels[0];
+            const float *m = moments[i] + 2 * (c - (i ? spec->channels[0] : 0));
+            const double off = (double)m[0] - mean;
+            if (pass == 0) {
+                mean += (double)m[0] / (double)run;
+            } else {
+                variance += ((double)m[1] + off * off) / (double)run;
+            }
+        }
+    }
+    out[0] = mean;
+    out[1] = 1 / sqrt(variance + (double)spec->eps);
+}
+
 void ie_cpu_norm_factors(float *out, const ie_conv_spec *spec, const float *const moments[2],
                          const float *gamma, const float *beta, const float *film)
 {
-    const int64_t joint = spec->channels[0] + spec->channels[1], run = joint / spec->groups;
-    for (int64_t g = 0; g < spec->groups; g++) {
-        double mean = 0, spread = 0;
-        for (int pass = 0; pass < 2; pass++) {
-            for (int64_t c = g * run; c < (g + 1) * run; c++) {
-                const int i = c >= spec->channels[0];
-                const float *m = moments[i] + 2 * (c - (i ? spec->channels[0] : 0));
-                if (pass == 0) {
-                    mean += m[0] / (double)run;
-                } else {
-                    spread += (m[1] + (m[0] - mean) * (m[0] - mean)) / (double)run;
-                }
-            }
+    const int64_t joint = spec->channels[0] + spec->channels[1];
+    const int64_t groups = spec->groups > 0 ? spec->groups : 1;
+    double norm[2] = {0, 1};
+    for (int64_t c = 0; c < joint; c++) {
+        if (spec->groups > 0 && c % (joint / groups) == 0) {
+            group_norm(norm, spec, moments, c / (joint / groups));
         }
-        const double factor = 1 / sqrt(spread + (double)spec->eps);
-        for (int64_t c = g * run; c < (g + 1) * run; c++) {
-            const double scale = film ? 1 + (double)film[c] : 1,
-                         shift = film ? (double)film[joint + c] : 0;
-            out[c] = (float)mean;
-            out[joint + c] = (float)(factor * (double)gamma[c] * scale);
-            out[2 * joint + c] = (float)((double)beta[c] * scale + shift);
-        }
+        const double scale = film ? 1 + (double)film[c] : 1;
+        const double shift = film ? (double)film[joint + c] : 0;
+        out[c] = (float)norm[0];
+        out[joint + c] = (float)(norm[1] * (gamma ? (double)gamma[c] : 1) * scale);
+        out[2 * joint + c] = (float)((beta ? (double)beta[c] : 0) * scale + shift);
     }
 }

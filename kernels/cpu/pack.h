@@ -29,7 +29,7 @@ void ie_cpu_pack_rows(const ie_pack *p, int64_t first, int64_t rows, void *out);
 void ie_cpu_pack_pixels(const ie_pack *p, int64_t first, int64_t count, void *out);
 
 /* out [3, C] of one lane: mean of the channel's group, gamma (1 + scale) / sqrt(var + eps), beta (1 + scale) + shift;
- * gamma, beta [C]; film [2C] or NULL; moments[i] [channels[i], 2]. */
+ * all neutral where absent; gamma, beta [C], film [2C] or NULL; moments[i] [channels[i], 2]. */
 void ie_cpu_norm_factors(float *out, const ie_conv_spec *spec, const float *const moments[2],
                          const float *gamma, const float *beta, const float *film);
 
