@@ -23,13 +23,13 @@ typedef enum ie_option_kind {
 typedef struct ie_option {
     const char *name;  /* without the dashes */
     const char *value; /* what --help calls the value; NULL for a flag */
-    ie_option_kind kind;
-    size_t offset; /* of the field in the command's struct of options */
+    size_t offset;     /* of the field in the command's struct of values */
     const char *help;
-    int low, high;
     const char *const *choices; /* ends with NULL */
     /* `field` is the struct + offset. The sentence of a failure begins with the option's name. */
     ie_status (*read)(void *field, const char *text, ie_error *err);
+    ie_option_kind kind;
+    int low, high; /* of IE_OPTION_INT */
     bool required, repeats;
 } ie_option;
 

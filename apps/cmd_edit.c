@@ -113,12 +113,12 @@ static ie_status run(void *values, ie_error *err)
 }
 
 static const char *const examples[] = {
-    "imagen-editor edit --image photo.jpg --mask mask.png --prompt \"a glass fish bowl\" \\\n"
-    "      --output edited.png",
-    "imagen-editor edit --image photo.jpg --mask mask.png --prompt \"a red bicycle\" \\\n"
-    "      --output bicycle.png --seed 7 --count 4 --steps 100,50,20 --guidance 30~1/5/1",
-    "imagen-editor edit --image cutout.png --mask cutout.png --mask-edit transparent \\\n"
-    "      --prompt \"a wooden floor\" --output floor.png --feather 4 --save-stages stages",
+    "imagen-editor edit --image photo.jpg --mask mask.png --prompt \"a glass fish bowl\" \\",
+    "    --output edited.png",
+    "imagen-editor edit --image photo.jpg --mask mask.png --prompt \"a red bicycle\" \\",
+    "    --output bicycle.png --seed 7 --count 4 --steps 100,50,20 --guidance 30~1/5/1",
+    "imagen-editor edit --image cutout.png --mask cutout.png --mask-edit transparent \\",
+    "    --prompt \"a wooden floor\" --output floor.png --feather 4 --save-stages stages",
     NULL,
 };
 

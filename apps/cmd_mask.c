@@ -215,8 +215,8 @@ done:
 
 static const char *const examples[] = {
     "imagen-editor mask --image room.jpg --box 200,120,300,260 --output mask.png",
-    "imagen-editor mask --image room.jpg --ellipse 640,400,180,140 --grow 12 --output mask.png \\\n"
-    "      --preview check.png",
+    "imagen-editor mask --image room.jpg --ellipse 640,400,180,140 --grow 12 --output mask.png \\",
+    "    --preview check.png",
     "imagen-editor mask --size 1024x1024 --stroke 100,500,520,430,900,510:80 --output mask.png",
     "imagen-editor mask --mask alpha.png --mask-edit transparent --output mask.png",
     NULL,

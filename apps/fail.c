@@ -12,10 +12,10 @@ void ie_one_line(char *text)
     }
 }
 
-ie_status ie_app_fail_at(ie_error *err, ie_status status, const char *file, int line,
-                         const char *format, ...)
+void ie_app_fail_at(ie_error *err, ie_status status, const char *file, int line, const char *format,
+                    ...)
 {
-    if (!err) return status;
+    if (!err) return;
     const char *slash = strrchr(file, '/');
     err->status = status;
     err->native = 0;
@@ -25,5 +25,4 @@ ie_status ie_app_fail_at(ie_error *err, ie_status status, const char *file, int 
     (void)vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
     ie_one_line(err->text);
-    return status;
 }

@@ -8,14 +8,14 @@
 
 #include "imagen_editor.h"
 
-/* Fill *err (NULL is fine) and return `status`. Control characters of the text, which may come from
- * file names, become '?', so that a message is one line. */
+/* Fill *err (NULL is fine); the value is `status`. Control characters of the text, which may come
+ * from file names, become '?', so that a message is one line. */
 #define ie_app_fail(err, status, ...) \
-    ie_app_fail_at((err), (status), __FILE__, __LINE__, __VA_ARGS__)
+    (ie_app_fail_at((err), (status), __FILE__, __LINE__, __VA_ARGS__), (status))
 
-__attribute__((format(printf, 5, 6))) ie_status ie_app_fail_at(ie_error *err, ie_status status,
-                                                               const char *file, int line,
-                                                               const char *format, ...);
+__attribute__((format(printf, 5, 6))) void ie_app_fail_at(ie_error *err, ie_status status,
+                                                          const char *file, int line,
+                                                          const char *format, ...);
 
 #define IE_APP_TRY(call)                              \
     do {                                              \

@@ -41,8 +41,8 @@ static bool parse_list(ie_guidance *g, const char *text, float *weights)
     return false;
 }
 
-/* One stage: `text` is its part alone. */
-static ie_status parse_stage(ie_guidance *g, const char *text, ie_error *err)
+/* One stage: `text` is its part alone. A list of weights is *list, the caller's to free. */
+static ie_status parse_stage(ie_guidance *g, float **list, const char *text, ie_error *err)
 {
     char *rest;
     bool legal = true;
@@ -50,9 +50,9 @@ static ie_status parse_stage(ie_guidance *g, const char *text, ie_error *err)
     if (strchr(text, '~')) {
         legal = parse_oscillate(g, text);
     } else if (strchr(text, ',')) {
-        float *weights = calloc(MAX_STEPS, sizeof *weights);
-        if (!weights) return ie_app_fail(err, IE_NO_MEMORY, "no memory for --guidance");
-        legal = parse_list(g, text, weights);
+        *list = calloc(MAX_STEPS, sizeof **list);
+        if (!*list) return ie_app_fail(err, IE_NO_MEMORY, "no memory for --guidance");
+        legal = parse_list(g, text, *list);
     } else {
         g->kind = IE_GUIDANCE_CONSTANT;
         legal = read_number(text, max_weight, &g->high, &rest) && *rest == '\0';
@@ -78,7 +78,8 @@ ie_status ie_guidance_spec_parse(ie_guidance_spec *out, const char *text, ie_err
                                  IE_MAX_STAGES);
             goto done;
         }
-        IE_APP_TRY_DONE(parse_stage(&out->stages[out->count++], part, err));
+        const int stage = out->count++;
+        IE_APP_TRY_DONE(parse_stage(&out->stages[stage], &out->lists[stage], part, err));
     }
 done:
     free(copy);
@@ -88,7 +89,7 @@ done:
 
 void ie_guidance_spec_release(ie_guidance_spec *spec)
 {
-    for (int i = 0; i < spec->count; i++) free((void *)(uintptr_t)spec->stages[i].weights);
+    for (int i = 0; i < spec->count; i++) free(spec->lists[i]);
     *spec = (ie_guidance_spec){0};
 }
 

@@ -9,9 +9,10 @@
 #include "fail.h"
 
 typedef struct ie_guidance_spec {
-    const char *text;                  /* as given */
-    int count;                         /* stages mentioned */
-    ie_guidance stages[IE_MAX_STAGES]; /* lists of weights are owned */
+    const char *text; /* as given */
+    int count;        /* stages mentioned */
+    ie_guidance stages[IE_MAX_STAGES];
+    float *lists[IE_MAX_STAGES]; /* what stages[].weights point to; owned */
 } ie_guidance_spec;
 
 /* Each stage: "W" constant, "HIGH~LOW@HOLD" oscillating ("@HOLD" may be left out: 0.1), "W1,W2,..."

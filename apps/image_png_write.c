@@ -45,11 +45,12 @@ static void write_colour(png_sink *s)
 static void write_texts(png_sink *s)
 {
     for (int i = 0; i < s->options->text_count; i++) {
-        /* libpng takes mutable pointers and copies what they point to. */
+        const ie_text_entry *entry = &s->options->text[i];
         s->texts[i] = (png_text){.compression = PNG_ITXT_COMPRESSION_NONE,
-                                 .key = (png_charp)(uintptr_t)s->options->text[i].key,
-                                 .text = (png_charp)(uintptr_t)s->options->text[i].text,
-                                 .itxt_length = strlen(s->options->text[i].text)};
+                                 .itxt_length = strlen(entry->text)};
+        /* libpng's pointers lack the const: it copies what they point to. */
+        memcpy(&s->texts[i].key, &entry->key, sizeof entry->key);
+        memcpy(&s->texts[i].text, &entry->text, sizeof entry->text);
     }
     if (s->options->text_count) {
         png_set_text(s->png, s->info, s->texts, s->options->text_count);

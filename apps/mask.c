@@ -6,7 +6,7 @@
 
 const char *const ie_mask_edit_names[] = {"white", "black", "transparent", NULL};
 
-/* One pixel of an RGB or RGBA image; alpha is `top` where there is none. */
+/* One pixel of an RGB or RGBA image; alpha is full where there is none. */
 typedef struct pixel {
     unsigned r, g, b, a;
 } pixel;
@@ -24,42 +24,38 @@ static pixel pixel_at(const ie_pixels *p, int x, int y)
     return (pixel){s[0], s[1], s[2], s[3]};
 }
 
-/* The first pixel of each kind that some rule refuses; y < 0: there is none. */
+/* The first pixel of a kind that some rule refuses. */
+typedef struct finding {
+    bool seen;
+    int x, y;
+    pixel value;
+} finding;
+
 typedef struct findings {
-    struct {
-        int x, y;
-        pixel value;
-    } clear, colour, grey, half_clear;
+    finding clear, half_clear, colour, grey;
 } findings;
 
-#define NOTE(kind)            \
-    do {                      \
-        if (f.kind.y < 0) {   \
-            f.kind.x = x;     \
-            f.kind.y = y;     \
-            f.kind.value = v; \
-        }                     \
-    } while (0)
+static void keep_first(finding *f, bool applies, int x, int y, pixel value)
+{
+    if (applies && !f->seen) *f = (finding){true, x, y, value};
+}
 
 static findings examine(const ie_pixels *p)
 {
-    findings f = {{0, -1, {0}}, {0, -1, {0}}, {0, -1, {0}}, {0, -1, {0}}};
+    findings f = {0};
     const unsigned top = (1U << p->bits) - 1;
     for (int y = 0; y < p->height; y++) {
         for (int x = 0; x < p->width; x++) {
             const pixel v = pixel_at(p, x, y);
-            if (v.a != top) NOTE(clear);
-            if (v.a != top && v.a != 0) NOTE(half_clear);
-            if (v.r != v.g || v.g != v.b) {
-                NOTE(colour);
-            } else if (v.r != 0 && v.r != top) {
-                NOTE(grey);
-            }
+            const bool colour = v.r != v.g || v.g != v.b;
+            keep_first(&f.clear, v.a != top, x, y, v);
+            keep_first(&f.half_clear, v.a != top && v.a != 0, x, y, v);
+            keep_first(&f.colour, colour, x, y, v);
+            keep_first(&f.grey, !colour && v.r != 0 && v.r != top, x, y, v);
         }
     }
     return f;
 }
-#undef NOTE
 
 static ie_status check_transparent(const findings *f, const ie_pixels *p, const ie_mask_rules *r,
                                    ie_error *err)
@@ -70,7 +66,7 @@ static ie_status check_transparent(const findings *f, const ie_pixels *p, const 
                            "option out if white marks the edit",
                            r->name);
     }
-    if (f->half_clear.y >= 0 && !r->threshold) {
+    if (f->half_clear.seen && !r->threshold) {
         return ie_app_fail(err, IE_BAD_INPUT,
                            "%s has half-transparent pixels (alpha %u at %d,%d): a mask is clear or "
                            "opaque; with --feather PX it is cut at 50 %%",
@@ -81,20 +77,20 @@ static ie_status check_transparent(const findings *f, const ie_pixels *p, const 
 
 static ie_status check_opaque(const findings *f, const ie_mask_rules *r, ie_error *err)
 {
-    if (f->clear.y >= 0) {
+    if (f->clear.seen) {
         return ie_app_fail(err, IE_BAD_INPUT,
                            "%s has transparent pixels (at %d,%d): say --mask-edit transparent if "
                            "clear marks the edit, or save the mask without transparency",
                            r->name, f->clear.x, f->clear.y);
     }
-    if (f->colour.y >= 0) {
+    if (f->colour.seen) {
         const pixel v = f->colour.value;
         return ie_app_fail(err, IE_BAD_INPUT,
                            "%s has colours (%u,%u,%u at %d,%d): a mask is black and white; is it "
                            "the image?",
                            r->name, v.r, v.g, v.b, f->colour.x, f->colour.y);
     }
-    if (f->grey.y >= 0 && !r->threshold) {
+    if (f->grey.seen && !r->threshold) {
         return ie_app_fail(err, IE_BAD_INPUT,
                            "%s has grey values (%u at %d,%d): a mask is black and white; with "
                            "--feather PX it is cut at 50 %% and the result fades in",

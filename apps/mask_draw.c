@@ -82,6 +82,24 @@ static bool paint_area(const ie_pixels *mask, const ie_shape *s)
     return painted;
 }
 
+static bool paint_segment(const ie_pixels *mask, const segment *s)
+{
+    const double r = s->radius;
+    const span area = clip(mask, (region){fmin(s->a[0], s->b[0]) - r, fmin(s->a[1], s->b[1]) - r,
+                                          fmax(s->a[0], s->b[0]) + r, fmax(s->a[1], s->b[1]) + r});
+    bool painted = false;
+    for (int y = area.y0; y < area.y1; y++) {
+        uint8_t *row = row_of(mask, y);
+        for (int x = area.x0; x < area.x1; x++) {
+            if (in_segment(s, x + 0.5, y + 0.5)) {
+                row[x] = 255;
+                painted = true;
+            }
+        }
+    }
+    return painted;
+}
+
 static bool paint_stroke(const ie_pixels *mask, const ie_shape *s)
 {
     bool painted = false;
@@ -89,19 +107,7 @@ static bool paint_stroke(const ie_pixels *mask, const ie_shape *s)
     for (int i = 0; i < segments; i++) {
         const double *a = s->points + (ptrdiff_t)2 * i;
         const segment one = {a, s->point_count > 1 ? a + 2 : a, s->width / 2};
-        const span area = clip(mask, (region){fmin(one.a[0], one.b[0]) - one.radius,
-                                              fmin(one.a[1], one.b[1]) - one.radius,
-                                              fmax(one.a[0], one.b[0]) + one.radius,
-                                              fmax(one.a[1], one.b[1]) + one.radius});
-        for (int y = area.y0; y < area.y1; y++) {
-            uint8_t *row = row_of(mask, y);
-            for (int x = area.x0; x < area.x1; x++) {
-                if (in_segment(&one, x + 0.5, y + 0.5)) {
-                    row[x] = 255;
-                    painted = true;
-                }
-            }
-        }
+        painted |= paint_segment(mask, &one);
     }
     return painted;
 }
