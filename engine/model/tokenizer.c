@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { PROMPT_BYTES_MAX = 1 << 20 };
+enum { PROMPT_BYTES_MAX = 1 << 16 };
 
 struct ie_tokenizer {
     ie_sentencepiece *sp;

@@ -16,7 +16,7 @@ enum { IE_TOKEN_PAD = 0, IE_TOKEN_END = 1 };
 ie_status ie_tokenizer_open(ie_tokenizer **out, const char *path, int vocab_size, ie_error *err);
 void ie_tokenizer_close(ie_tokenizer **t);
 
-/* ids [length] i32, length >= 1: tokens of `text` (UTF-8, checked, at most 1 MiB: IE_BAD_INPUT
+/* ids [length] i32, length >= 1: tokens of `text` (UTF-8, checked, at most 64 KiB: IE_BAD_INPUT
  * otherwise), then </s>, then padding. *used: tokens kept, </s> included; *cut: tokens that did not
  * fit (the last kept one is still </s>). Text that has no token at all is refused. "</s>" and the
  * like inside a prompt are text, never special tokens. */
