@@ -70,7 +70,7 @@ typedef struct ie_unet_config {
     int output_channels; /* >= image_channels */
     int low_resolution;  /* 0: none */
     struct {
-        int resolution, kernel, count;
+        int resolution, kernel, count; /* resolution 0: no image and mask (plain Imagen) */
         int strides[IE_MAX_CONDITIONING], widths[IE_MAX_CONDITIONING];
     } conditioning;
     int width, embedding;

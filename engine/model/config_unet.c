@@ -51,7 +51,7 @@ static ie_status read_widths(void *out, const ie_json *at, ie_error *err)
 static ie_status read_conditioning(void *out, const ie_json *at, ie_error *err)
 {
     static const ie_json_field fields[] = {
-        IE_INT(ie_unet_config, conditioning.resolution, "resolution", SIDE_MIN, SIDE_MAX),
+        IE_INT(ie_unet_config, conditioning.resolution, "resolution", 0, SIDE_MAX),
         IE_INT(ie_unet_config, conditioning.kernel, "kernel", 1, 16),
         IE_CUSTOM("strides", read_strides), /* before widths, which must be as many */
         IE_CUSTOM("widths", read_widths),

@@ -49,6 +49,11 @@ static ie_status check_conditioning(const ie_unet_config *c, const ie_json *root
 {
     const int kernel = c->conditioning.kernel;
     int64_t product = 1;
+    if (c->conditioning.resolution == 0) {
+        if (c->conditioning.count == 0) return IE_OK;
+        return ie_json_fail(root, err,
+                            "conditioning.resolution is 0 (none): strides must be empty");
+    }
     for (int i = 0; i < c->conditioning.count; i++) {
         const int stride = c->conditioning.strides[i];
         product *= stride;

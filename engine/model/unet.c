@@ -125,7 +125,8 @@ static ie_status stem(forward *f, ie_error *err)
     int count = 0;
     sources[count++] = (ie_source){f->slots->z, f->lanes->request};
     if (u->config.low_resolution) sources[count++] = (ie_source){f->slots->low, f->lanes->request};
-    sources[count++] = (ie_source){f->slots->condition, f->lanes->request};
+    if (u->condition_channels)
+        sources[count++] = (ie_source){f->slots->condition, f->lanes->request};
     ie_tensor input;
     IE_TRY(ie_arena_tensor(f->x->arena, &input, u->backend->act, 4,
                            (int64_t[]){f->count, side, side, u->stem_inputs}, err));

@@ -28,7 +28,7 @@ typedef struct ie_unet_slots {
     int requests;        /* S */
     ie_tensor z;         /* [S, R, R, C] f32: the diffusion state */
     ie_tensor low;       /* [S, R, R, C] f32: augmented low-resolution image; absent without one */
-    ie_tensor condition; /* [S, R, R, E] act: encoded image and mask */
+    ie_tensor condition; /* [S, R, R, E] act: encoded image and mask; absent without them */
     ie_tensor
         text_kv; /* act, for each attention layer in turn [S+1, T, 2 inner]: keys, then values */
     ie_tensor pooled; /* [S+1, embedding] f32 */

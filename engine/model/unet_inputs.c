@@ -13,7 +13,8 @@ static ie_status lay_out(ie_unet_slots *s, const ie_unet *u, ie_arena *arena, ie
     const int64_t condition[4] = {requests, side, side, u->condition_channels};
     IE_TRY(ie_arena_tensor(arena, &s->z, IE_F32, 4, image, err));
     if (c->low_resolution) IE_TRY(ie_arena_tensor(arena, &s->low, IE_F32, 4, image, err));
-    IE_TRY(ie_arena_tensor(arena, &s->condition, u->backend->act, 4, condition, err));
+    if (u->condition_channels)
+        IE_TRY(ie_arena_tensor(arena, &s->condition, u->backend->act, 4, condition, err));
     IE_TRY(ie_arena_tensor(arena, &s->text_kv, u->backend->act, 3,
                            (int64_t[]){texts, u->text_length, u->kv_width}, err));
     IE_TRY(ie_arena_tensor(arena, &s->pooled, IE_F32, 2, (int64_t[]){texts, c->embedding}, err));

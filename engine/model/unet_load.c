@@ -83,7 +83,7 @@ static ie_status load_text(ie_unet *u, ie_loader *l, ie_error *err)
 static ie_status load_conditioning(ie_unet *u, ie_loader *l, ie_error *err)
 {
     const ie_unet_config *c = &u->config;
-    int side = c->conditioning.resolution, channels = 4;
+    int side = c->conditioning.resolution, channels = side ? 4 : 0;
     for (int i = 0; i < c->conditioning.count; i++) {
         const int stride = c->conditioning.strides[i], kernel = c->conditioning.kernel;
         ie_conv_spec spec = conv_spec(u, side, channels, c->conditioning.widths[i], kernel);
