@@ -14,7 +14,7 @@ static const struct {
     double text;
     int stage_count;
     double stages[3];
-} published[] = {{"imagen-editor-full", 4.6e9, 3, {2e9, 600e6, 400e6}}};
+} published[] = {{"imagen-full", 4.6e9, 3, {2e9, 600e6, 400e6}}};
 
 /* One line of the table: a stage, or the text encoder (stage < 0). */
 typedef struct row {
