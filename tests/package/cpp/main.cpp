@@ -1,4 +1,4 @@
-// main.cpp - an outside program in C++: argv[1] is the version it expects, argv[2] a model directory.
+// main.cpp - an outside program in C++: argv: the version it expects, a model directory, a device.
 //
 // It wraps the engine the way a C++ program would, reads what the model is, and has the error thrown.
 // SPDX-License-Identifier: Apache-2.0
@@ -28,10 +28,10 @@ static engine_pointer open_engine(const char *model, const char *device)
     return engine_pointer(engine);
 }
 
-static bool throws(const char *model)
+static bool throws(const char *model, const char *device)
 {
     try {
-        open_engine(model, "auto");
+        open_engine(model, device);
     } catch (const std::runtime_error &e) {
         std::printf("open: %s\n", e.what());
         return std::string(e.what()).find(model) != std::string::npos;
@@ -41,9 +41,9 @@ static bool throws(const char *model)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) return 2;
+    if (argc != 4) return 2;
     std::printf("version: %s\n", ie_version());
-    if (std::string(ie_version()) != argv[1] || !throws("/nonexistent/model")) return 1;
+    if (std::string(ie_version()) != argv[1] || !throws("/nonexistent/model", argv[3])) return 1;
 
     const engine_pointer engine = open_engine(argv[2], "plan");
     ie_engine_info info = {};
