@@ -15,6 +15,9 @@ if(IE_SANITIZE)
     -fno-omit-frame-pointer)
   target_link_options(ie_settings INTERFACE -fsanitize=address,undefined)
 endif()
+if(IE_FUZZ)
+  target_compile_options(ie_settings INTERFACE -fsanitize=fuzzer-no-link) # coverage for libFuzzer
+endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 # ie_layer(name SOURCES ... INCLUDES folders it offers ... LINKS layers below ...)
