@@ -53,12 +53,13 @@ typedef struct check {
 
 typedef enum check_pattern {
     CHECK_UNIFORM,  /* in [-1, 1] */
-    CHECK_ZEROS,    /* */
+    CHECK_ZEROS,    /* nothing but 0 */
     CHECK_LARGE,    /* in [-10000, 10000] */
     CHECK_TINY,     /* of size 2^-12: variances far below any eps */
     CHECK_CONSTANT, /* 1.375: variances are zero */
     CHECK_OUTLIER,  /* small, and one element of 300 */
     CHECK_OFFSET,   /* 300 + [-3, 3]: a mean that swamps the variance */
+    CHECK_TIES,     /* in [-1, 1], every other one halfway between two bf16 */
     CHECK_PATTERNS
 } check_pattern;
 

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { LENGTHS = 1, IMAGE_LENGTHS = 2, BIAS = 4, SHARED_QUERY = 8, PLAIN = 16 };
+enum { LENGTHS = 1, IMAGE_LENGTHS = 2, BIAS = 4, SHARED_QUERY = 8, PLAIN = 16, ZERO_QUERY = 32 };
 enum { LANES = 3, SLOTS = 4 };
 
 static const struct attention_case {
@@ -16,6 +16,7 @@ static const struct attention_case {
     int flags;
 } cases[] = {
     {"self and text", 64, 4, 16, 20, 64, 0.25f, LENGTHS},
+    {"level", 144, 2, 32, 40, 144, 0.17677669f, LENGTHS},
     {"self and text, 64 wide", 16, 2, 64, 9, 16, 0.125f, 0},
     {"self and text, odd", 49, 3, 24, 5, 49, 0.2f, LENGTHS},
     {"text", 30, 4, 32, 24, 0, 0.17677669f, LENGTHS},
@@ -26,7 +27,7 @@ static const struct attention_case {
     {"one of all", 1, 1, 1, 1, 0, 1, PLAIN},
     {"one and one", 1, 1, 3, 1, 1, 1, BIAS},
     {"primes", 7, 3, 5, 3, 11, 0.4f, BIAS | LENGTHS | IMAGE_LENGTHS},
-    {"powers of two", 4, 2, 8, 4, 4, 0.5f, PLAIN}, /* equal weights are exact here */
+    {"powers of two", 4, 2, 8, 4, 4, 0.5f, PLAIN | ZERO_QUERY}, /* exact weights */
 };
 
 /* What every tensor is part of: [rows, tokens, parts * heads * width], the part seen by heads. */
@@ -84,7 +85,7 @@ static void score_keys(const ie_attention_args *a, int64_t n, int64_t t, int64_t
  * before that rounding or after. */
 static bool exact_weights(const key_list *list)
 {
-    for (int64_t i = 1; i < list->count; i++) {
+    for (int64_t i = 0; i < list->count; i++) {
         if (list->score[i].v != list->score[0].v || list->score[i].e > 0) return false;
     }
     return (list->count & (list->count - 1)) == 0;
@@ -200,6 +201,10 @@ static void one_case(check *t, const struct attention_case *c, check_pattern pat
         const ie_tensor qkv = make_rows(t, LANES, c->image, inner, 3, 1, length, pattern);
         const int64_t tokens = c->tokens < c->image ? c->tokens : c->image;
         a.q = part(ie_slice(qkv, 1, 0, tokens), 0, h, d);
+        if (c->flags & ZERO_QUERY) {
+            const int64_t dim[] = {LANES, tokens, h, d};
+            a.q = check_input(t, t->act, 4, dim, CHECK_ZEROS);
+        }
         a.keys[1] = (ie_keys){.k = part(qkv, 1, h, d), .v = part(qkv, 2, h, d)};
         if (length) a.keys[1].length = check_int(t, LANES, length);
     } else {

@@ -51,6 +51,7 @@ static const conv_case cases[] = {
     {"concat conv1", 8, 8, {96, 64}, 48, 3, 1, 1, 32, SILU, IE_SAME, IE_SAME, MOMENTS},
     {"concat small", 4, 4, {24, 16}, 16, 3, 1, 1, 8, GELU, IE_SAME, IE_SAME, MOMENTS | HOSTILE},
     {"wide", 4, 4, {256, 0}, 128, 3, 1, 1, 32, SILU, IE_SAME, IE_SAME, FILM | RESIDUAL | MOMENTS},
+    {"level", 16, 16, {96, 0}, 96, 3, 1, 1, 32, SILU, IE_SAME, IE_SAME, FILM | RESIDUAL | MOMENTS},
     /* blocks that change the resolution */
     {"down conv1", 8, 8, {32, 0}, 32, 3, 1, 1, 8, SILU, IE_DOWN2, IE_SAME, MOMENTS | HOSTILE},
     {"down conv2",

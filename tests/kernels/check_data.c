@@ -30,8 +30,8 @@ int64_t check_below(check *t, int64_t limit)
 
 const char *check_pattern_name(check_pattern pattern)
 {
-    static const char *const name[] = {"uniform",  "zeros",   "large", "tiny",
-                                       "constant", "outlier", "offset"};
+    static const char *const name[] = {"uniform",  "zeros",   "large",  "tiny",
+                                       "constant", "outlier", "offset", "ties"};
     return name[pattern];
 }
 
@@ -130,6 +130,7 @@ static double pattern_value(check *t, check_pattern pattern, bool special)
     case CHECK_CONSTANT: return 1.375;
     case CHECK_OUTLIER: return special ? 300 : 0.1 * u;
     case CHECK_OFFSET: return 300 + 3 * u;
+    case CHECK_TIES: return round_to(u, 9, -125);
     default: return u;
     }
 }

@@ -150,9 +150,12 @@ static void one_case(check *t, const int64_t *size, check_pattern pattern, int v
 void check_sample(check *t)
 {
     /* height, width, channels of z and of the prediction */
-    static const int64_t sizes[][4] = {{1, 1, 1, 1}, {7, 5, 3, 3}, {16, 16, 3, 6}, {33, 9, 3, 4}};
+    static const int64_t sizes[][4] = {
+        {1, 1, 1, 1}, {7, 5, 3, 3}, {16, 16, 3, 6}, {33, 9, 3, 4}, {64, 64, 3, 3}};
     for (int i = 0; i < 4 * 12; i++) one_case(t, sizes[i / 12], CHECK_UNIFORM, i % 12);
     for (int i = 0; i < CHECK_PATTERNS * 6; i++) {
         one_case(t, sizes[1 + i % 3], (check_pattern)(i % CHECK_PATTERNS), 2 * i);
     }
+    /* So many values that neighbours agree in all but their last bits. */
+    for (int i = 0; i < CHECK_PATTERNS; i++) one_case(t, sizes[4], (check_pattern)i, 8 + i % 2);
 }

@@ -86,12 +86,12 @@ static void stores_round_once_to_nearest_even(void **state)
         double value, want;
     } known[] = {
         {1, 1},
-        {1 + 0x1p-8, 1},                      /* a tie goes to the even neighbour, below */
-        {1 + 0x3p-8, 1 + 0x1p-6},             /* and above */
-        {1 + 0x1p-8 + 0x1p-40, 1 + 0x1p-7},   /* not a tie; it would be one after f32 */
-        {1 + 0x3p-8 - 0x1p-40, 1 + 0x1p-7},   /* the same from above */
-        {-1 - 0x1p-8 - 0x1p-40, -1 - 0x1p-7}, /* */
-        {0x1.fep127, 0x1.fep127},             /* the largest */
+        {1 + 0x1p-8, 1},                    /* a tie goes to the even neighbour, below */
+        {1 + 0x3p-8, 1 + 0x1p-6},           /* and above */
+        {1 + 0x1p-8 + 0x1p-40, 1 + 0x1p-7}, /* not a tie; it would be one after f32 */
+        {1 + 0x3p-8 - 0x1p-40, 1 + 0x1p-7}, /* the same from above */
+        {-1 - 0x1p-8 - 0x1p-40, -1 - 0x1p-7},
+        {0x1.fep127, 0x1.fep127}, /* the largest */
         {0x1.fefp127, 0x1.fep127},
         {0x1.ffp127, INFINITY},
         {-1e300, -INFINITY},
