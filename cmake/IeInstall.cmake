@@ -1,12 +1,14 @@
-# What `cmake --install` puts where, and how another project finds it: find_package(imagen_editor) gives the target
-# imagen_editor::imagen_editor, `pkg-config imagen_editor` the same as flags. The tree may be moved after installation.
+# What `cmake --install` puts where, and how another project finds it: find_package(imagen_editor)
+# gives the target imagen_editor::imagen_editor, `pkg-config imagen_editor` the same as flags. The
+# tree may be moved after installation.
 include(CMakePackageConfigHelpers)
 
 set(IE_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/imagen_editor)
 set(IE_MODEL_DIR ${CMAKE_INSTALL_DATADIR}/imagen-editor/models)
 
-# What the library itself was linked with. A consumer of the shared library never hears of it; one of the archive must
-# repeat it, because the layers below (object libraries) are inside the archive and are not installed.
+# What the library itself was linked with. A consumer of the shared library never hears of it; one
+# of the archive must repeat it, because the layers below (object libraries) are inside the archive
+# and are not installed.
 set(private_libraries ${jansson_LIBRARIES} ${crypto_LIBRARIES} ${OpenMP_C_LIB_NAMES} stdc++ m)
 set(private_modules jansson libcrypto)
 if(IE_SENTENCEPIECE)
@@ -31,7 +33,8 @@ install(FILES include/imagen_editor.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 install(TARGETS imagen-editor RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
-# The models that are there when `cmake --install` runs; a checkout without one installs the engine alone.
+# The models that are there when `cmake --install` runs; a checkout without one installs the engine
+# alone.
 install(DIRECTORY models/demo models/toy DESTINATION ${IE_MODEL_DIR} OPTIONAL)
 
 install(EXPORT imagen_editor_targets NAMESPACE imagen_editor:: DESTINATION ${IE_PACKAGE_DIR})
@@ -49,4 +52,5 @@ foreach(library IN LISTS private_libraries)
   string(APPEND pc_libraries " -l${library}")
 endforeach()
 configure_file(cmake/imagen_editor.pc.in imagen_editor.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/imagen_editor.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/imagen_editor.pc
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

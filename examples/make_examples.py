@@ -4,7 +4,8 @@
     examples/make_examples.py            everything (needs povray; a few minutes)
     examples/make_examples.py masks      the masks alone
 
-The pictures are scenes of our own (examples/scenes), so they may be used for anything the licence of this project allows.
+The pictures are scenes of our own (examples/scenes), so they may be used for anything the licence
+of this project allows.
 SPDX-License-Identifier: Apache-2.0
 """
 import struct
@@ -17,7 +18,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 
-# picture: size, POV-Ray's output option, and the ellipse where the edit goes (centre and radii in pixels)
+# picture: size, POV-Ray's output option, and the ellipse where the edit goes (centre and radii)
 PICTURES = {
     "table.png": ((1024, 1024), "+FN8", (540, 500, 150, 135)),  # a glass fish bowl
     "bay.jpg": ((1600, 1067), "+FJ86", (800, 570, 230, 165)),  # a red sailing boat
@@ -46,7 +47,8 @@ def repack_png(path: Path) -> None:
 
 def render(name: str, size: tuple[int, int], kind: str) -> None:
     scene = (HERE / "scenes" / name).with_suffix(".pov")
-    command = ["povray", f"+I{scene}", f"+O{HERE / name}", kind, f"+W{size[0]}", f"+H{size[1]}", "+A0.2", "-D"]
+    files = [f"+I{scene}", f"+O{HERE / name}", kind]
+    command = ["povray", *files, f"+W{size[0]}", f"+H{size[1]}", "+A0.2", "-D"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if name.endswith(".png"):
         repack_png(HERE / name)
@@ -57,7 +59,8 @@ def draw_mask(name: str, size: tuple[int, int], ellipse: tuple[int, int, int, in
     x, y, rx, ry = ellipse
     column, row = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
     mask = np.where(((column - x) / rx) ** 2 + ((row - y) / ry) ** 2 <= 1, 255, 0).astype(np.uint8)
-    rows = np.hstack([np.zeros((height, 1), np.uint8), mask]).tobytes()  # each row begins with its filter: none
+    filters = np.zeros((height, 1), np.uint8)  # each row begins with its filter: none
+    rows = np.hstack([filters, mask]).tobytes()
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     write_png(HERE / (Path(name).stem + "-mask.png"), header, rows)
 

@@ -1,6 +1,7 @@
 /* main.c - an outside program in C: argv: the version it expects, a model directory, a device.
  *
- * It opens a directory that does not exist, which must be explained, and then edits a small picture with the model.
+ * It opens a directory that does not exist, which must be explained, and then edits a small picture
+ * with the model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <imagen_editor.h>
 

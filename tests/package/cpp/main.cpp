@@ -1,6 +1,7 @@
 // main.cpp - an outside program in C++: argv: the version it expects, a model directory, a device.
 //
-// It wraps the engine the way a C++ program would, reads what the model is, and has the error thrown.
+// It wraps the engine the way a C++ program would, reads what the model is, and has the error
+// thrown.
 // SPDX-License-Identifier: Apache-2.0
 #include <imagen_editor.h>
 
