@@ -7,89 +7,107 @@
 
 #include <math.h>
 
-/* Where one packed pixel of one source comes from (`taps` of them, averaged) and goes to (twice when enlarged). */
-typedef struct span {
-    const void *tap[4];
+enum { BLOCK = 32 }; /* pixels whose channels are walked vector by vector: they stay in L1 */
+
+/* Source pixels of one source: `count` of them (pairs for IE_DOWN2) from x, `channels` apart, to out. */
+typedef struct stretch {
+    const void *x;
     void *out;
-    int64_t out_offset[2]; /* in elements */
-    const float *norm;
+    int64_t channels, width, count; /* width: of a source row, in pixels */
+    int64_t depth;                  /* between packed pixels */
+    const float *norm;              /* [3, norm_stride]; NULL: none */
     int64_t norm_stride;
-} span;
+    ie_act act;
+} stretch;
 
-IE_INLINE ie_v value(const ie_pack *p, const span *s, int tap, int64_t c, int64_t n, ie_dtype from)
+typedef struct factors {
+    ie_v mean, factor, shift;
+} factors;
+
+IE_INLINE ie_v value(const stretch *r, const factors *f, int64_t pixel, int64_t c, int64_t n,
+                     ie_act act, ie_dtype from)
 {
-    ie_v x = ie_v_get(s->tap[tap], c, n, from);
-    if (s->norm) {
-        const ie_v mean = ie_v_get(s->norm, c, n, IE_F32);
-        const ie_v factor = ie_v_get(s->norm + s->norm_stride, c, n, IE_F32);
-        const ie_v shift = ie_v_get(s->norm + 2 * s->norm_stride, c, n, IE_F32);
-        x = (x - mean) * factor + shift;
-    }
-    return ie_v_activate(x, p->act);
+    const ie_v x = ie_v_get(r->x, pixel * r->channels + c, n, from);
+    return ie_v_activate(ie_v_fma(x - f->mean, f->factor, f->shift), act);
 }
 
-IE_INLINE void pack_channels(const ie_pack *p, const span *s, int64_t c, int64_t n, ie_resample how,
-                             ie_dtype from, ie_dtype to)
+/* Channels [c, c + n) of every pixel of the run. */
+IE_INLINE void column(const stretch *r, int64_t c, int64_t n, ie_act act, ie_resample how,
+                      ie_dtype from, ie_dtype to)
 {
-    ie_v u = value(p, s, 0, c, n, from);
-    if (how == IE_DOWN2) {
-        u = ((u + value(p, s, 1, c, n, from)) +
-             (value(p, s, 2, c, n, from) + value(p, s, 3, c, n, from))) *
-            0.25f;
+    factors f = {ie_v_set(0.0f), ie_v_set(1.0f), ie_v_set(0.0f)};
+    if (r->norm) {
+        f.mean = ie_v_get(r->norm, c, n, IE_F32);
+        f.factor = ie_v_get(r->norm + r->norm_stride, c, n, IE_F32);
+        f.shift = ie_v_get(r->norm + 2 * r->norm_stride, c, n, IE_F32);
     }
-    ie_v_put(s->out, s->out_offset[0] + c, n, u, to);
-    if (how == IE_UP2) ie_v_put(s->out, s->out_offset[1] + c, n, u, to);
+    for (int64_t k = 0; k < r->count; k++) {
+        if (how == IE_DOWN2) {
+            const ie_v upper =
+                value(r, &f, 2 * k, c, n, act, from) + value(r, &f, 2 * k + 1, c, n, act, from);
+            const ie_v lower = value(r, &f, r->width + 2 * k, c, n, act, from) +
+                               value(r, &f, r->width + 2 * k + 1, c, n, act, from);
+            ie_v_put(r->out, k * r->depth + c, n, (upper + lower) * 0.25f, to);
+        } else {
+            const ie_v u = value(r, &f, k, c, n, act, from);
+            ie_v_put(r->out, (how == IE_UP2 ? 2 * k : k) * r->depth + c, n, u, to);
+            if (how == IE_UP2) ie_v_put(r->out, (2 * k + 1) * r->depth + c, n, u, to);
+        }
+    }
 }
 
-IE_INLINE void pack_span(const ie_pack *p, const span *s, int64_t channels, ie_resample how,
-                         ie_dtype from, ie_dtype to)
+IE_INLINE void columns(const stretch *r, ie_act act, ie_resample how, ie_dtype from, ie_dtype to)
 {
     int64_t c = 0;
-    for (; c + IE_LANES <= channels; c += IE_LANES) pack_channels(p, s, c, IE_LANES, how, from, to);
-    if (c < channels) pack_channels(p, s, c, channels - c, how, from, to);
+    for (; c + IE_LANES <= r->channels; c += IE_LANES) column(r, c, IE_LANES, act, how, from, to);
+    if (c < r->channels) column(r, c, r->channels - c, act, how, from, to);
 }
 
-/* `count` source pixels (pairs of them for IE_DOWN2) from `first`, a pixel index, to `out`. */
-IE_INLINE void pack_run(const ie_pack *p, int64_t first, int64_t count, void *out, ie_resample how,
-                        ie_dtype from, ie_dtype to)
+IE_INLINE void run_of_types(const stretch *r, ie_resample how, ie_dtype from, ie_dtype to)
 {
-    const int64_t joint = p->channels[0] + p->channels[1], step = how == IE_DOWN2 ? 2 : 1;
-    int64_t base = 0;
-    for (int i = 0; i < 2 && p->channels[i] > 0; i++) {
-        const int64_t channels = p->channels[i], size = ie_dtype_size(from);
-        for (int64_t k = 0; k < count; k++) {
-            const char *x = (const char *)p->x[i] + (first + k * step) * channels * size;
-            const int64_t o = (how == IE_UP2 ? 2 * k : k) * p->depth + base;
-            const span s = {{x, x + channels * size, x + p->width * channels * size,
-                             x + (p->width + 1) * channels * size},
-                            out,
-                            {o, o + p->depth},
-                            p->norm ? p->norm + base : NULL,
-                            joint};
-            pack_span(p, &s, channels, how, from, to);
+    switch (r->act) {
+    case IE_ACT_NONE: columns(r, IE_ACT_NONE, how, from, to); break;
+    case IE_ACT_SILU: columns(r, IE_ACT_SILU, how, from, to); break;
+    default: columns(r, r->act, how, from, to); break;
+    }
+}
+
+IE_INLINE void run_resampled(const stretch *r, ie_resample how, ie_dtype from, ie_dtype to)
+{
+    if (from == IE_F32) {
+        run_of_types(r, how, IE_F32, IE_F32);
+    } else if (to == IE_F32) {
+        run_of_types(r, how, IE_BF16, IE_F32);
+    } else {
+        run_of_types(r, how, IE_BF16, IE_BF16);
+    }
+}
+
+/* `count` source pixels (pairs of them for IE_DOWN2) from `first`, a pixel index, of all sources, to `out`. */
+static void pack_run(const ie_pack *p, int64_t first, int64_t count, void *out)
+{
+    const int64_t joint = p->channels[0] + p->channels[1], read = p->resample == IE_DOWN2 ? 2 : 1;
+    const int64_t written = p->resample == IE_UP2 ? 2 : 1;
+    for (int64_t k = 0; k < count; k += BLOCK) {
+        for (int i = 0; i < 2 && p->channels[i] > 0; i++) {
+            const int64_t base = i * p->channels[0];
+            const stretch r = {(const char *)p->x[i] +
+                                   (first + k * read) * p->channels[i] * ie_dtype_size(p->from),
+                               (char *)out + (k * written * p->depth + base) * ie_dtype_size(p->to),
+                               p->channels[i],
+                               p->width,
+                               count - k < BLOCK ? count - k : BLOCK,
+                               p->depth,
+                               p->norm ? p->norm + base : NULL,
+                               joint,
+                               p->act};
+            switch (p->resample) {
+            case IE_SAME: run_resampled(&r, IE_SAME, p->from, p->to); break;
+            case IE_UP2: run_resampled(&r, IE_UP2, p->from, p->to); break;
+            case IE_DOWN2: run_resampled(&r, IE_DOWN2, p->from, p->to); break;
+            }
         }
-        base += channels;
     }
-}
-
-static void pack_run_of_types(const ie_pack *p, int64_t first, int64_t count, void *out)
-{
-#define RUN(how, from, to) pack_run(p, first, count, out, how, from, to)
-#define TYPES(how)                  \
-    if (p->from == IE_F32) {        \
-        RUN(how, IE_F32, IE_F32);   \
-    } else if (p->to == IE_F32) {   \
-        RUN(how, IE_BF16, IE_F32);  \
-    } else {                        \
-        RUN(how, IE_BF16, IE_BF16); \
-    }
-    switch (p->resample) {
-    case IE_SAME: TYPES(IE_SAME) break;
-    case IE_UP2: TYPES(IE_UP2) break;
-    case IE_DOWN2: TYPES(IE_DOWN2) break;
-    }
-#undef TYPES
-#undef RUN
 }
 
 static bool plain_copy(const ie_pack *p)
@@ -106,7 +124,7 @@ void ie_cpu_pack_pixels(const ie_pack *p, int64_t first, int64_t count, void *ou
         return;
     }
     if (p->depth != p->channels[0] + p->channels[1]) memset(out, 0, (size_t)count * pixel);
-    pack_run_of_types(p, first, count, out);
+    pack_run(p, first, count, out);
 }
 
 static void pack_row(const ie_pack *p, int64_t y, char *out)
@@ -123,9 +141,9 @@ static void pack_row(const ie_pack *p, int64_t y, char *out)
     }
     if (p->depth != p->channels[0] + p->channels[1]) memset(out, 0, (size_t)width * pixel);
     if (p->resample == IE_UP2) {
-        pack_run_of_types(p, y / 2 * p->width, p->width, out);
+        pack_run(p, y / 2 * p->width, p->width, out);
     } else {
-        pack_run_of_types(p, 2 * y * p->width, width, out);
+        pack_run(p, 2 * y * p->width, width, out);
     }
 }
 

@@ -1,4 +1,4 @@
-/* table.h - one complete table per instruction set; IE_CPU_X86 says that avx2 and avx512 were compiled.
+/* table.h - one complete table per instruction set; IE_CPU_X86 says that the three others were compiled.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_TABLE_H
 #define IE_CPU_TABLE_H
@@ -8,5 +8,6 @@
 const ie_ops *ie_cpu_table_base(void);
 const ie_ops *ie_cpu_table_avx2(void);
 const ie_ops *ie_cpu_table_avx512(void);
+const ie_ops *ie_cpu_table_avx512bf16(void);
 
 #endif

@@ -85,12 +85,17 @@ IE_INLINE ie_v ie_v_widen(ie_vh h)
 }
 IE_INLINE ie_vh ie_v_narrow(ie_v x) /* to nearest even; a NaN stays one */
 {
+#if defined(__AVX512BF16__)
+    return (ie_vh)_mm512_cvtneps_pbh((__m512)x); /* below 2^-126 it gives zero */
+#else
     const ie_vu u = ie_v_bits(x);
     const ie_vu rounded = u + 0x7fffu + ((u >> 16) & 1u);
     const ie_vi nan = (ie_vi)(x != x);
     return __builtin_convertvector((ie_vu)(((ie_vi)rounded & ~nan) | (nan & 0x7fc00000)) >> 16,
                                    ie_vh);
+#endif
 }
+
 /* ---- memory: `type` is f32 or bf16 and a constant after inlining; i counts elements ------------------------------ */
 
 IE_INLINE ie_v ie_v_load(const void *p, int64_t i, ie_dtype type)

@@ -1,0 +1,1 @@
+"""The parts of scripts/bench. SPDX-License-Identifier: Apache-2.0"""
