@@ -23,7 +23,11 @@ ie_status ie_guidance_check(const ie_guidance *g, int steps, const char *what, i
                        "%s: the share of steps held high, %g, is outside 0 .. 1", what,
                        (double)g->hold);
     case IE_GUIDANCE_LIST:
-        if (g->count != steps || !g->weights) {
+        if (!g->weights) {
+            return ie_fail(err, IE_BAD_ARGUMENT, "%s: the list of guidance weights is missing",
+                           what);
+        }
+        if (g->count != steps) {
             return ie_fail(err, IE_BAD_ARGUMENT, "%s: %d guidance weights for %d steps", what,
                            g->count, steps);
         }

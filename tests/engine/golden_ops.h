@@ -1,6 +1,8 @@
-/* golden_ops.h - what the families of test_golden_ops share: one case of tests/golden/ops.safetensors on one device.
+/* golden_ops.h - what the families of test_golden_ops share: one case of
+ * tests/golden/ops.safetensors on one device.
  *
- * Tensors of a case are named "<case>.<role>", numbers "<case>.attr.<name>" (tests/golden/README.md).
+ * Tensors of a case are named "<case>.<role>", numbers "<case>.attr.<name>"
+ * (tests/golden/README.md).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_TEST_GOLDEN_OPS_H
 #define IE_TEST_GOLDEN_OPS_H
@@ -20,8 +22,8 @@ float ops_real(const ops_case *c, const char *attribute);
 bool ops_has(const ops_case *c, const char *role);
 ie_tensor ops_host(const ops_case *c, const char *role); /* as the file has it */
 
-/* On the device, as `dtype` (F32 values only may become BF16, and must be exact in it); absent when the case has no such
- * tensor. */
+/* On the device, as `dtype` (F32 values only may become BF16, and must be exact in it); absent when
+ * the case has no such tensor. */
 ie_tensor ops_input(const ops_case *c, const char *role, ie_dtype dtype);
 /* On the device and full of NaN, so that what an operation leaves out is seen. */
 ie_tensor ops_output(const ops_case *c, ie_dtype dtype, int rank, const int64_t *dim);

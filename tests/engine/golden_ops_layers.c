@@ -1,8 +1,9 @@
-/* golden_ops_layers.c - convolution, linear, norms, moments and attention against the reference's cases.
+/* golden_ops_layers.c - convolution, linear, norms, moments and attention against the reference's
+ * cases.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "golden_ops.h"
 
-/* ---- convolution ------------------------------------------------------------------------------ */
+/* ---- convolution ---------------------------------------------------------------------------- */
 
 static ie_conv_spec spec_of(const ops_case *c)
 {
@@ -52,13 +53,13 @@ bool ops_conv(const ops_case *c)
     return ops_check(c, "y_moments", args.y_moments, c->r->bf16) && y;
 }
 
-/* ---- linear ------------------------------------------------------------------------------------ */
+/* ---- linear --------------------------------------------------------------------------------- */
 
 bool ops_linear(const ops_case *c)
 {
     const ie_ops *ops = c->r->backend->ops;
     const ie_tensor x = ops_host(c, "x"), weight = ops_host(c, "weight");
-    /* One row a lane: vectors, f32 whatever the weights are (the file has no bf16 bounds for them). */
+    /* One row a lane: vectors, f32 whatever the weights are; the file has no bf16 bounds for them. */
     const bool vector = x.dim[1] == 1;
     const ie_dtype act = c->r->backend->act, values = vector ? IE_F32 : act;
     ie_linear_layer layer = {.spec = {.rows = x.dim[1],
@@ -79,7 +80,7 @@ bool ops_linear(const ops_case *c)
     return ops_check(c, "y", y, c->r->bf16 && !vector);
 }
 
-/* ---- norms -------------------------------------------------------------------------------------- */
+/* ---- norms ---------------------------------------------------------------------------------- */
 
 /* The residual stream of text is f32 and its norm activations; elsewhere both are activations. */
 bool ops_norm(const ops_case *c)
@@ -111,7 +112,7 @@ bool ops_moments(const ops_case *c)
     return ops_check(c, "m", m, false); /* statistics are f32 on every device */
 }
 
-/* ---- attention ---------------------------------------------------------------------------------- */
+/* ---- attention ------------------------------------------------------------------------------ */
 
 bool ops_attention(const ops_case *c)
 {

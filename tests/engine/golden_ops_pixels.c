@@ -1,4 +1,5 @@
-/* golden_ops_pixels.c - token and image operations, noise, augmentation and the sampler against the reference's cases.
+/* golden_ops_pixels.c - token and image operations, noise, augmentation and the sampler against the
+ * reference's cases.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "golden_ops.h"
 
@@ -8,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- single operations --------------------------------------------------------------------------- */
+/* ---- single operations ---------------------------------------------------------------------- */
 
 bool ops_sinusoid(const ops_case *c)
 {
@@ -34,7 +35,7 @@ bool ops_mask_image(const ops_case *c)
     return ops_check(c, "y", y, c->r->bf16);
 }
 
-/* ---- noise ----------------------------------------------------------------------------------------- */
+/* ---- noise ---------------------------------------------------------------------------------- */
 
 static uint64_t seed_of(const ops_case *c)
 {
@@ -99,7 +100,7 @@ bool ops_augment(const ops_case *c)
     return ops_check(c, "y", y.slot, false) && first_is_untouched(c, y.all);
 }
 
-/* ---- the sampler ------------------------------------------------------------------------------------ */
+/* ---- the sampler ---------------------------------------------------------------------------- */
 
 static void run_sample(const ops_case *c, ie_tensor z, ie_tensor pred, const ie_step *step)
 {
@@ -136,7 +137,8 @@ bool ops_sample(const ops_case *c)
     return ops_check(c, "y", ie_slice(z, 0, step.slot, step.slot + 1), false);
 }
 
-/* No operation gives the quantile away, but a step that only thresholds divides by it: z' = clip(x, -s, s) / s. */
+/* No operation gives the quantile away, but a step that only thresholds divides by it: z' = clip(x,
+ * -s, s) / s. */
 bool ops_quantile(const ops_case *c)
 {
     const ie_tensor x = ops_host(c, "x");
@@ -155,8 +157,8 @@ bool ops_quantile(const ops_case *c)
                           .percentile = ops_real(c, "percentile"),
                           .prediction = IE_PREDICT_V,
                           .threshold = IE_THRESHOLD_DYNAMIC});
-    /* The largest value that was not clipped loses least: one rounding of a quotient near 1, less than half of what the
-     * quantile's own size allows its last place. */
+    /* The largest value that was not clipped loses least: one rounding of a quotient near 1, less
+     * than half of what the quantile's own size allows its last place. */
     int64_t at = -1;
     for (int64_t i = 0; i < n; i++) {
         const float size = fabsf(values[i]);

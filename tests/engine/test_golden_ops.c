@@ -1,5 +1,6 @@
-/* test_golden_ops.c - the lowest rung of the parity ladder: every single operation of tests/golden/ops.safetensors on every
- * device and precision, within the bounds stored beside it. Arguments: device (ref, cpu) and precision (f32, bf16).
+/* test_golden_ops.c - the lowest rung of the parity ladder: every single operation of
+ * tests/golden/ops.safetensors on every device and precision, within the bounds stored beside it.
+ * Arguments: device (ref, cpu) and precision (f32, bf16).
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
