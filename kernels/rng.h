@@ -1,9 +1,10 @@
 /* rng.h - noise as a pure function of (seed, stage, step, element): no state, no order.
  *
- * Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3; SC11). The key is the seed,
- * the counter is (element / 4, 0, step, stage); the four words of a block give four normals by two Box-Muller pairs, and
- * element takes number element % 4. Every backend draws the same words; only the last place of log, sin and cos may
- * differ. SPDX-License-Identifier: Apache-2.0 */
+ * Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3; SC11).
+ * The key is the seed, the counter is (element / 4, 0, step, stage); the four words of a block give
+ * four normals by two Box-Muller pairs, and element takes number element % 4. Every backend draws
+ * the same words; only the last place of log, sin and cos may differ. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef IE_RNG_H
 #define IE_RNG_H
 
@@ -18,7 +19,7 @@
 
 /* Step counters with a fixed meaning; the ancestral sampler counts its steps from 0. */
 enum { IE_NOISE_MAX_STEP = 0x7fffffff };
-#define IE_NOISE_INITIAL 0xffffffffu      /* z at t = 1 */
+#define IE_NOISE_INITIAL      0xffffffffu /* z at t = 1 */
 #define IE_NOISE_AUGMENTATION 0xfffffffeu /* noise-conditioning augmentation */
 
 typedef struct ie_u32x4 {
@@ -46,7 +47,8 @@ IE_HOST_DEVICE static inline float ie_unit(uint32_t bits)
 }
 
 /* The four normals of block `block` (elements 4 block .. 4 block + 3). */
-IE_HOST_DEVICE static inline void ie_normal4(float out[4], uint64_t seed, uint32_t stage, uint32_t step, uint32_t block)
+IE_HOST_DEVICE static inline void ie_normal4(float out[4], uint64_t seed, uint32_t stage,
+                                             uint32_t step, uint32_t block)
 {
     const ie_u32x4 counter = {{block, 0, step, stage}};
     const ie_u32x4 r = ie_philox((uint32_t)seed, (uint32_t)(seed >> 32), counter);

@@ -1,8 +1,8 @@
 /* tensor.h - the view every layer of the engine passes around: pointer, type, dimensions, strides.
  *
- * A tensor owns nothing and is passed by value; slicing, splitting heads or taking some lanes is arithmetic.
- * The letters used everywhere: N lanes, S slots, R requests, H W pixels, T tokens, C channels, h heads, d head width.
- * SPDX-License-Identifier: Apache-2.0 */
+ * A tensor owns nothing and is passed by value; slicing, splitting heads or taking some lanes is
+ * arithmetic. The letters used everywhere: N lanes, S slots, R requests, H W pixels, T tokens, C
+ * channels, h heads, d head width. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_TENSOR_H
 #define IE_TENSOR_H
 
@@ -118,7 +118,7 @@ static inline ie_tensor ie_reshape(ie_tensor t, int rank, const int64_t *dim)
     return y;
 }
 
-/* [.., T, C] seen as [.., T, h, C/h]: splitting the last axis into heads keeps every other stride. */
+/* [.., T, C] seen as [.., T, h, C/h]: splitting the last axis keeps every other stride. */
 static inline ie_tensor ie_split_heads(ie_tensor t, int64_t heads)
 {
     assert(t.rank < IE_MAX_RANK && t.dim[t.rank - 1] % heads == 0);

@@ -1,7 +1,8 @@
-/* backend.h - resources of a device: memory, copies, order. The mathematics is its table of operations (kernels/ops.h).
+/* backend.h - resources of a device: memory, copies, order. The mathematics is its table of
+ * operations (kernels/ops.h).
  *
- * Three today: `ref` and `cpu` (backend_host.c) and `plan` (backend_plan.c), which has no data at all: it counts.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Three today: `ref` and `cpu` (backend_host.c) and `plan` (backend_plan.c), which has no data at
+ * all: it counts. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_BACKEND_H
 #define IE_BACKEND_H
 
@@ -15,11 +16,12 @@ typedef struct ie_backend_vtable {
     /* Device memory, zeroed, 64-byte aligned; NULL when there is none. `bytes` > 0. */
     void *(*alloc)(ie_backend *self, uint64_t bytes);
     void (*free)(ie_backend *self, void *memory, uint64_t bytes); /* NULL is fine */
-    /* Copies in the stream's order; the host memory may be reused when they return. 0 or a native code. */
+    /* Copies in the stream's order; the host memory may be reused when they return. 0 or a native
+     * code. */
     int (*upload)(ie_backend *self, void *device, const void *host, uint64_t bytes);
     int (*download)(ie_backend *self, void *host, const void *device, uint64_t bytes);
-    /* Around every piece of work: the calling thread becomes the device's (its number of threads, its device), and goes
-     * back to what it was. */
+    /* Around every piece of work: the calling thread becomes the device's (its number of threads,
+     * its device), and goes back to what it was. */
     void (*enter)(ie_backend *self);
     void (*leave)(ie_backend *self);
     void (*close)(ie_backend *self);
@@ -36,8 +38,8 @@ struct ie_backend {
     char text[128];      /* what runs it, in words */
 };
 
-/* device: "auto", "ref", "cpu", "plan" or "cuda[:N]". IE_DEVICE when this build or this machine has none such,
- * IE_BAD_ARGUMENT for another word. threads 0: as many as the process may use. */
+/* device: "auto", "ref", "cpu", "plan" or "cuda[:N]". IE_DEVICE when this build or this machine has
+ * none such, IE_BAD_ARGUMENT for another word. threads 0: as many as the process may use. */
 ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision precision, int threads,
                           ie_error *err);
 void ie_backend_close(ie_backend **backend);

@@ -1,5 +1,5 @@
-/* backend_host.c - the two backends whose device is the host: `ref` to be trusted, `cpu` to be fast.
- * SPDX-License-Identifier: Apache-2.0 */
+/* backend_host.c - the two backends whose device is the host: `ref` to be trusted, `cpu` to be
+ * fast. SPDX-License-Identifier: Apache-2.0 */
 #include "backend.h"
 
 #include <omp.h>

@@ -1,7 +1,8 @@
-/* backend_plan.c - the backend that only thinks: every shape is checked, bytes and FLOP are counted, nothing runs.
+/* backend_plan.c - the backend that only thinks: every shape is checked, bytes and FLOP are
+ * counted, nothing runs.
  *
- * Its table answers how large packed weights are; exec.c never calls the rest, since a planning backend's arenas measure.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Its table answers how large packed weights are; exec.c never calls the rest, since a planning
+ * backend's arenas measure. SPDX-License-Identifier: Apache-2.0 */
 #include "backend.h"
 
 #include <stdio.h>

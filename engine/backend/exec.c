@@ -1,9 +1,10 @@
-/* exec.c - checks, cost and dispatch of the operations that make up a network. SPDX-License-Identifier: Apache-2.0 */
+/* exec.c - checks, cost and dispatch of the operations that make up a network.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "exec.h"
 
 #include "exec_check.h"
 
-/* ---- convolution ------------------------------------------------------------------------------------------------ */
+/* ---- convolution ----------------------------------------------------------------------------- */
 
 static ie_status check_conv(const ie_conv_spec *c, const ie_conv_args *a, ie_error *err)
 {
@@ -60,7 +61,7 @@ ie_status ie_exec_conv(ie_exec *x, const ie_conv_layer *layer, ie_conv_args args
     return native(x, code, "convolution", err);
 }
 
-/* ---- linear ------------------------------------------------------------------------------------------------------ */
+/* ---- linear ---------------------------------------------------------------------------------- */
 
 ie_status ie_exec_linear(ie_exec *x, const ie_linear_layer *layer, ie_tensor y, ie_tensor in,
                          ie_tensor residual, ie_error *err)
@@ -85,7 +86,7 @@ ie_status ie_exec_linear(ie_exec *x, const ie_linear_layer *layer, ie_tensor y, 
     return native(x, code, "linear layer", err);
 }
 
-/* ---- attention ------------------------------------------------------------------------------------------------------ */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 static ie_status check_keys(const ie_keys *s, ie_tensor q, ie_error *err)
 {
@@ -126,7 +127,7 @@ ie_status ie_exec_attention(ie_exec *x, ie_attention_args args, ie_error *err)
     return native(x, code, "attention", err);
 }
 
-/* ---- maps and vectors ------------------------------------------------------------------------------------------------- */
+/* ---- maps and vectors ------------------------------------------------------------------------ */
 
 ie_status ie_exec_gather(ie_exec *x, ie_tensor y, const ie_source *sources, int count,
                          ie_error *err)

@@ -1,9 +1,11 @@
-/* exec.h - the one checked door to every operation: shapes and types, cost, scratch, dispatch, error.
+/* exec.h - the one checked door to every operation: shapes and types, cost, scratch, dispatch,
+ * error.
  *
- * Model code calls these and nothing else. Formulas and shapes stand in kernels/ops.h. When the arena measures, everything
- * happens but the operation itself: that is how memory and cost of a model are known before it runs. A shape that does
- * not fit is IE_BAD_ARGUMENT naming the condition: a mistake of the engine or of a configuration nobody checked.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Model code calls these and nothing else. Formulas and shapes stand in kernels/ops.h. When the
+ * arena measures, everything happens but the operation itself: that is how memory and cost of a
+ * model are known before it runs. A shape that does not fit is IE_BAD_ARGUMENT naming the
+ * condition: a mistake of the engine or of a configuration nobody checked. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef IE_EXEC_H
 #define IE_EXEC_H
 
@@ -20,7 +22,8 @@ typedef struct ie_exec {
     ie_cost cost;
 } ie_exec;
 
-/* A prepared layer: what it is, what the backend made of it, and its norm parameters (device, f32; absent if not normed). */
+/* A prepared layer: what it is, what the backend made of it, and its norm parameters (device, f32;
+ * absent if not normed). */
 typedef struct ie_conv_layer {
     ie_conv_spec spec;
     ie_conv *native;

@@ -1,5 +1,5 @@
-/* exec_check.h - what the files of exec share: shape predicates, cost, the decision to run, native codes to statuses.
- * SPDX-License-Identifier: Apache-2.0 */
+/* exec_check.h - what the files of exec share: shape predicates, cost, the decision to run, native
+ * codes to statuses. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_EXEC_CHECK_H
 #define IE_EXEC_CHECK_H
 

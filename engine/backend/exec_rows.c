@@ -1,5 +1,5 @@
-/* exec_rows.c - checks, cost and dispatch of the operations on tokens, of the conditioning image and of the sampler.
- * SPDX-License-Identifier: Apache-2.0 */
+/* exec_rows.c - checks, cost and dispatch of the operations on tokens, of the conditioning image
+ * and of the sampler. SPDX-License-Identifier: Apache-2.0 */
 #include "exec_check.h"
 
 static ie_status check_rows(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor length,

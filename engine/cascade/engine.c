@@ -1,7 +1,7 @@
 /* engine.c - the public engine: open a model directory, run requests through its stages, close.
  *
- * ie_edit reads like the sentence the program is: prompts become text, images become canvases, each stage denoises, and
- * the masked pixels are written back. SPDX-License-Identifier: Apache-2.0 */
+ * ie_edit reads like the sentence the program is: prompts become text, images become canvases, each
+ * stage denoises, and the masked pixels are written back. SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@ void ie_request_default(ie_request *request)
     *request = (ie_request){0};
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static ie_status read_configs(ie_engine *e, const char *directory, ie_unet_config *unets,
                               ie_text_config *text, ie_error *err)
@@ -87,7 +87,8 @@ static ie_status run_text(ie_engine *e, ie_tensor *tokens, const ie_job *job, ie
                                err);
 }
 
-/* Everything an edit does, without data: how much workspace it takes and what one lane of each stage costs. */
+/* Everything an edit does, without data: how much workspace it takes and what one lane of each
+ * stage costs. */
 static ie_status measure(ie_engine *e, ie_error *err)
 {
     uint64_t peak = 0;
@@ -184,7 +185,7 @@ void ie_engine_close(ie_engine **engine)
     *engine = NULL;
 }
 
-/* ---- describing ----------------------------------------------------------------------------------------------------- */
+/* ---- describing ------------------------------------------------------------------------------ */
 
 static void describe_stage(const ie_engine *e, int i, ie_stage_info *info)
 {
@@ -223,7 +224,7 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
     }
 }
 
-/* ---- editing -------------------------------------------------------------------------------------------------------- */
+/* ---- editing --------------------------------------------------------------------------------- */
 
 static ie_status check_all(const ie_engine *e, const ie_request *requests, int count, ie_error *err)
 {

@@ -1,5 +1,5 @@
-/* job.h - one request on its way through the cascade: checked, resolved against the model's defaults, and what it carries
- * from stage to stage. SPDX-License-Identifier: Apache-2.0 */
+/* job.h - one request on its way through the cascade: checked, resolved against the model's
+ * defaults, and what it carries from stage to stage. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CASCADE_JOB_H
 #define IE_CASCADE_JOB_H
 
@@ -11,7 +11,8 @@
 typedef struct ie_job_stage {
     int steps;
     ie_guidance
-        guidance; /* never IE_GUIDANCE_DEFAULT; a list points into the request or the configuration */
+        /* never IE_GUIDANCE_DEFAULT; a list points into the request or the configuration */
+        guidance;
     ie_sampler sampler;
 } ie_job_stage;
 
@@ -27,8 +28,8 @@ typedef struct ie_job {
     int resolution;      /* of image */
 } ie_job;
 
-/* Everything about a request that can be checked without the model's weights or the prompt's tokens. `index` names it in
- * messages when there are several. */
+/* Everything about a request that can be checked without the model's weights or the prompt's
+ * tokens. `index` names it in messages when there are several. */
 ie_status ie_job_check(const ie_request *r, const ie_cascade_config *c, int index, int count,
                        ie_error *err);
 

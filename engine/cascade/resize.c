@@ -16,7 +16,8 @@ static double catmull_rom(double x)
     return 0;
 }
 
-/* Weights of one axis: output i is the sum over k of weight[i * taps + k] * input[clamp(first[i] + k)]. */
+/* Weights of one axis: output i is the sum over k of weight[i * taps + k] * input[clamp(first[i] +
+ * k)]. */
 typedef struct axis {
     int64_t taps;
     int64_t *first;

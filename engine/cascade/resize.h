@@ -1,5 +1,6 @@
-/* resize.h - separable, antialiased Catmull-Rom resampling of f32 images (Keys 1981, a = -1/2; the kernel is stretched when
- * the image shrinks). At scale 1 it is the identity, bit for bit. SPDX-License-Identifier: Apache-2.0 */
+/* resize.h - separable, antialiased Catmull-Rom resampling of f32 images (Keys 1981, a = -1/2; the
+ * kernel is stretched when the image shrinks). At scale 1 it is the identity, bit for bit.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CASCADE_RESIZE_H
 #define IE_CASCADE_RESIZE_H
 

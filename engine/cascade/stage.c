@@ -13,7 +13,8 @@ typedef struct ie_stage_seat {
     int step;
 } seat;
 
-/* One tick as the host sees it; row i of each belongs to lane i (or to the i-th active request for `steps`). */
+/* One tick as the host sees it; row i of each belongs to lane i (or to the i-th active request for
+ * `steps`). */
 typedef struct tick {
     int lanes, requests;
     float *v, *v_aug;
@@ -46,7 +47,7 @@ ie_status ie_stage_prepare(ie_stage *stage, ie_exec *x, ie_error *err)
     return ie_unet_set_null_text(stage->unet, &stage->slots, x, err);
 }
 
-/* ---- a tick on the device -------------------------------------------------------------------------------------- */
+/* ---- a tick on the device -------------------------------------------------------------------- */
 
 static ie_status to_device(ie_exec *x, ie_tensor *out, ie_dtype dtype, int rank, const int64_t *dim,
                            const void *host, ie_error *err)
@@ -75,7 +76,7 @@ static ie_status run_tick(ie_stage *stage, const tick *t, ie_exec *x, ie_error *
     return IE_OK;
 }
 
-/* ---- planning a tick ---------------------------------------------------------------------------------------------- */
+/* ---- planning a tick ------------------------------------------------------------------------- */
 
 static int add_lane(tick *t, const ie_unet_config *c, const ie_sampler_step *s, double level,
                     int slot, int text)
@@ -146,7 +147,7 @@ static void tick_close(tick *t)
     ie_free(t->steps);
 }
 
-/* ---- joining and leaving -------------------------------------------------------------------------------------------- */
+/* ---- joining and leaving --------------------------------------------------------------------- */
 
 /* The stage's inputs of one request, from host memory (NULL while measuring) to its slot. */
 static ie_status admit(ie_stage *stage, int slot, const ie_job *job, ie_exec *x, ie_error *err)
@@ -213,7 +214,7 @@ static ie_status leave(ie_stage *stage, int slot, ie_exec *x, ie_error *err)
     return show(stage, job, err);
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static ie_status advance(ie_stage *stage, int slot, ie_exec *x, ie_error *err)
 {

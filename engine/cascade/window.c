@@ -27,7 +27,7 @@ static bool inside(const ie_pixels *p, int64_t x, int64_t y)
     return x >= 0 && y >= 0 && x < p->width && y < p->height;
 }
 
-/* ---- where ------------------------------------------------------------------------------------------------------ */
+/* ---- where ----------------------------------------------------------------------------------- */
 
 typedef struct box {
     int64_t left, top, right, bottom; /* right and bottom exclusive */
@@ -49,7 +49,8 @@ static box bounds_of(const ie_pixels *mask)
     return b;
 }
 
-/* Centre `side` on [begin, end), then push it into [0, size) if it fits there, else centre it on the image. */
+/* Centre `side` on [begin, end), then push it into [0, size) if it fits there, else centre it on
+ * the image. */
 static int64_t place(int64_t begin, int64_t end, int64_t side, int64_t size)
 {
     if (side > size) return (size - side) / 2;
@@ -69,12 +70,13 @@ ie_window ie_window_of(const ie_pixels *mask, int canvas)
         side = max64(2 * extent, canvas);
         side = max64(min64(side, shorter), extent);
     }
-    /* Where the mask is longer than the image is high, the square reaches outside; it must still hold the mask. */
+    /* Where the mask is longer than the image is high, the square reaches outside; it must still
+     * hold the mask. */
     const int64_t x = place(b.left, b.right, side, width), y = place(b.top, b.bottom, side, height);
     return (ie_window){.x = x, .y = y, .side = side};
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static float sample_of(const ie_pixels *p, const uint8_t *row, int64_t x, int channel)
 {
@@ -85,8 +87,8 @@ static float sample_of(const ie_pixels *p, const uint8_t *row, int64_t x, int ch
     return (float)v * (255.0f / 65535.0f);
 }
 
-/* The window's pixels as f32 0..255; outside the image the nearest pixel of it (they are masked, but the filter reads
- * them at the border). */
+/* The window's pixels as f32 0..255; outside the image the nearest pixel of it (they are masked,
+ * but the filter reads them at the border). */
 static void crop(float *out, const ie_window *w, const ie_pixels *image)
 {
     for (int64_t y = 0; y < w->side; y++) {
@@ -142,7 +144,7 @@ done:
     return status;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void copy_image(const ie_pixels *image, const ie_pixels *output)
 {
@@ -153,7 +155,8 @@ static void copy_image(const ie_pixels *image, const ie_pixels *output)
     }
 }
 
-/* Distance of a masked pixel to the nearest pixel that is kept, if less than `limit`; the image's border keeps nothing. */
+/* Distance of a masked pixel to the nearest pixel that is kept, if less than `limit`; the image's
+ * border keeps nothing. */
 static float depth(const ie_pixels *mask, int64_t x, int64_t y, int limit)
 {
     int64_t best = (int64_t)limit * limit;

@@ -1,8 +1,9 @@
-/* guidance.h - the weight of classifier-free guidance at every step, from a constant, a list or an oscillation.
+/* guidance.h - the weight of classifier-free guidance at every step, from a constant, a list or an
+ * oscillation.
  *
- * Imagen's convention: w = 1 is the plain conditional model and needs no unconditional pass. Oscillation: `high` while
- * step < hold * steps, then low, high, low, ... starting low; the last step is low (MODEL.md section 2).
- * SPDX-License-Identifier: Apache-2.0 */
+ * Imagen's convention: w = 1 is the plain conditional model and needs no unconditional pass.
+ * Oscillation: `high` while step < hold * steps, then low, high, low, ... starting low; the last
+ * step is low (MODEL.md section 2). SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_DIFFUSION_GUIDANCE_H
 #define IE_DIFFUSION_GUIDANCE_H
 
@@ -12,7 +13,8 @@
 
 #define IE_GUIDANCE_LIMIT 1000.0f /* weights are 0 .. this */
 
-/* Finite weights in range, a share in [0, 1], a list of exactly `steps`; `what` names it in the message. */
+/* Finite weights in range, a share in [0, 1], a list of exactly `steps`; `what` names it in the
+ * message. */
 ie_status ie_guidance_check(const ie_guidance *g, int steps, const char *what, ie_error *err);
 
 /* Weight of step i in 0 .. steps - 1; g is checked and not IE_GUIDANCE_DEFAULT. */

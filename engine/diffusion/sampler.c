@@ -24,7 +24,7 @@ ie_sampler_step ie_sampler_at(const ie_schedule *schedule, ie_sampler sampler, d
     const double ratio = exp(r.lambda - next), rest = -expm1(r.lambda - next); /* r and 1 - r */
     r.keep = ratio * alpha / r.alpha;
     r.now = rest * alpha;
-    /* Between the posterior's variance (gamma 0) and the forward one (gamma 1), in the logarithm. */
+    /* Between the posterior's variance (gamma 0) and the forward one (gamma 1), in logs. */
     r.noise = sqrt(pow(rest * sigma * sigma, 1 - gamma) * pow(rest * r.sigma * r.sigma, gamma));
     return r;
 }

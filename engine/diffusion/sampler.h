@@ -1,5 +1,5 @@
-/* sampler.h - the update rule of every step as a row of coefficients (MODEL.md section 2); pixels are kernels' work.
- * SPDX-License-Identifier: Apache-2.0 */
+/* sampler.h - the update rule of every step as a row of coefficients (MODEL.md section 2); pixels
+ * are kernels' work. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_DIFFUSION_SAMPLER_H
 #define IE_DIFFUSION_SAMPLER_H
 
@@ -11,8 +11,8 @@ typedef struct ie_sampler_step {
     double keep, now, noise; /* z' = keep z + now x0 + noise n */
 } ie_sampler_step;
 
-/* Step `step` of `steps` on the uniform grid t_i = 1 - i / steps; the last one goes to the clean image. sampler: DDPM
- * (ancestral, gamma in [0, 1]) or DDIM. */
+/* Step `step` of `steps` on the uniform grid t_i = 1 - i / steps; the last one goes to the clean
+ * image. sampler: DDPM (ancestral, gamma in [0, 1]) or DDIM. */
 ie_sampler_step ie_sampler_at(const ie_schedule *schedule, ie_sampler sampler, double gamma,
                               int step, int steps);
 

@@ -14,7 +14,8 @@ double ie_log_snr(const ie_schedule *schedule, double t)
 {
     if (schedule->kind == IE_SCHEDULE_COSINE) {
         const double angle = pi / 2 * (t + schedule->s) / (1 + schedule->s);
-        /* alpha^2 = cos^2, sigma^2 = sin^2; at t = 1 the tangent is huge, not infinite, and clamped. */
+        /* alpha^2 = cos^2, sigma^2 = sin^2; at t = 1 the tangent is huge, not infinite, and
+         * clamped. */
         return clamp(-2 * log(tan(angle)));
     }
     const double first = schedule->steps * schedule->beta_first,

@@ -1,5 +1,5 @@
-/* schedule.h - log-SNR over continuous time, and the signal and noise it stands for (MODEL.md section 2).
- * SPDX-License-Identifier: Apache-2.0 */
+/* schedule.h - log-SNR over continuous time, and the signal and noise it stands for (MODEL.md
+ * section 2). SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_DIFFUSION_SCHEDULE_H
 #define IE_DIFFUSION_SCHEDULE_H
 
@@ -14,7 +14,8 @@ double ie_log_snr(const ie_schedule *schedule, double t);
 double ie_alpha(double lambda);
 double ie_sigma(double lambda);
 
-/* The schedule of noise-conditioning augmentation: cosine with s = 0.008; level 0 adds nothing (alpha 1, sigma 0). */
+/* The schedule of noise-conditioning augmentation: cosine with s = 0.008; level 0 adds nothing
+ * (alpha 1, sigma 0). */
 typedef struct ie_augmentation {
     double lambda, alpha, sigma;
 } ie_augmentation;

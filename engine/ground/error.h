@@ -6,7 +6,7 @@
 
 #include "imagen_editor.h"
 
-/* Fill *err (NULL is fine) and return `status`: return ie_fail(err, IE_BAD_MODEL, "%s: ...", name); */
+/* Fill *err (NULL is fine) and return `status`: return ie_fail(err, IE_BAD_MODEL, "%s", name); */
 #define ie_fail(err, status, ...) ie_fail_at((err), (status), 0, __FILE__, __LINE__, __VA_ARGS__)
 /* The same with the errno or device code behind it. */
 #define ie_fail_native(err, status, native, ...) \

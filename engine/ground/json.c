@@ -13,7 +13,11 @@ const char *ie_printable(char *out, size_t size, const char *text)
     size_t n = 0;
     for (; text[n] && n + 1 < size; n++) {
         const unsigned char c = (unsigned char)text[n];
-        out[n] = c < 0x20 || c == 0x7f ? '?' : text[n];
+        if (c < 0x20 || c == 0x7f) {
+            out[n] = '?';
+        } else {
+            out[n] = text[n];
+        }
     }
     out[n] = '\0';
     return out;
@@ -134,8 +138,9 @@ static ie_status read_text(char *out, size_t size, const ie_json *at, ie_error *
     }
     for (size_t i = 0; i < bytes; i++) {
         const unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c == 0x7f)
+        if (c < 0x20 || c == 0x7f) {
             return ie_json_fail(at, err, "must not contain control characters");
+        }
     }
     memcpy(out, text, bytes + 1);
     return IE_OK;
@@ -190,10 +195,11 @@ static ie_status read_field(void *out, const ie_json *at, const ie_json_field *f
     case IE_JSON_INT: return ie_json_int((int *)(void *)field, at, (int)f->low, (int)f->high, err);
     case IE_JSON_NUMBER:
         IE_TRY(read_number(&number, at, f->low, f->high, f->above, err));
-        if (f->size == sizeof(float))
+        if (f->size == sizeof(float)) {
             memcpy(field, &(float){(float)number}, sizeof(float));
-        else
+        } else {
             memcpy(field, &number, sizeof number);
+        }
         return IE_OK;
     case IE_JSON_BOOL:
         if (!json_is_boolean(at->value)) return ie_json_fail(at, err, "must be true or false");
@@ -202,10 +208,11 @@ static ie_status read_field(void *out, const ie_json *at, const ie_json_field *f
     case IE_JSON_TEXT: return read_text(field, f->size, at, err);
     case IE_JSON_CHOICE:
         IE_TRY(read_choice(&whole, at, f->choices, err));
-        if (f->size == sizeof(bool))
+        if (f->size == sizeof(bool)) {
             *(bool *)field = whole != 0;
-        else
+        } else {
             memcpy(field, &whole, sizeof whole); /* enums are as wide as int */
+        }
         return IE_OK;
     case IE_JSON_CUSTOM: return f->read(out, at, err);
     case IE_JSON_IGNORED: break;
@@ -235,10 +242,11 @@ ie_status ie_json_read(void *out, const ie_json *at, const ie_json_field *fields
     }
     for (size_t i = 0; i < count; i++) {
         const ie_json field = member(at, fields[i].key);
-        if (field.value)
+        if (field.value) {
             IE_TRY(read_field(out, &field, &fields[i], err));
-        else if (!fields[i].optional)
+        } else if (!fields[i].optional) {
             return ie_json_fail(&field, err, "is missing");
+        }
     }
     return IE_OK;
 }

@@ -1,4 +1,5 @@
-/* memory.c - the host allocator with its failure switch, and the arena. SPDX-License-Identifier: Apache-2.0 */
+/* memory.c - the host allocator with its failure switch, and the arena. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "memory.h"
 
 #include <stdatomic.h>
@@ -8,7 +9,8 @@
 
 enum { ALIGNMENT = 64 };
 
-/* The two counters are the library's only process-wide state; they exist for the allocation-failure sweep. */
+/* The two counters are the library's only process-wide state; they exist for the allocation-failure
+ * sweep. */
 static atomic_llong allowed_allocations = -1;
 static atomic_llong live_allocations;
 

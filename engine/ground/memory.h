@@ -1,19 +1,22 @@
 /* memory.h - host allocation through one door, checked arithmetic on sizes, and the bump arena.
  *
- * Every host allocation of the library goes through ie_alloc and ie_free, so a test can make the n-th one fail and count
- * what was not given back. Sizes that come from files are multiplied with ie_mul. SPDX-License-Identifier: Apache-2.0 */
+ * Every host allocation of the library goes through ie_alloc and ie_free, so a test can make the
+ * n-th one fail and count what was not given back. Sizes that come from files are multiplied with
+ * ie_mul. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_GROUND_MEMORY_H
 #define IE_GROUND_MEMORY_H
 
 #include "error.h"
 #include "tensor.h"
 
-/* Zeroed memory for count * size bytes, 64-byte aligned; NULL when there is none, count * size overflows or is 0. */
+/* Zeroed memory for count * size bytes, 64-byte aligned; NULL when there is none, count * size
+ * overflows or is 0. */
 void *ie_alloc(uint64_t count, uint64_t size);
 void ie_free(void *p);             /* NULL is fine */
 char *ie_strdup(const char *text); /* NULL when there is no memory */
 
-/* For tests: the allocation after `allowed` further ones fails once (-1: none will). Live allocations of the process. */
+/* For tests: the allocation after `allowed` further ones fails once (-1: none will). Live
+ * allocations of the process. */
 void ie_alloc_fail_after(int64_t allowed);
 int64_t ie_alloc_live(void);
 
@@ -26,14 +29,15 @@ static inline bool ie_add(uint64_t *out, uint64_t a, uint64_t b)
     return !__builtin_add_overflow(a, b, out);
 }
 
-/* Whole zeroed pages for large blocks (lazily committed, huge pages where the system has them); counted and failed like
- * ie_alloc. bytes > 0. */
+/* Whole zeroed pages for large blocks (lazily committed, huge pages where the system has them);
+ * counted and failed like ie_alloc. bytes > 0. */
 void *ie_pages_alloc(uint64_t bytes);
 void ie_pages_free(void *p, uint64_t bytes); /* NULL is fine; the same bytes */
 
-/* Activations and scratch, given out of one block by first fit and taken back in any order. The same calls give the same
- * places, so a forward pass run once over an arena without memory (`measuring`) yields the exact peak: there is no second
- * size formula to drift. Addresses of a measuring arena are never touched. Alignment 64 bytes; owns nothing. */
+/* Activations and scratch, given out of one block by first fit and taken back in any order. The
+ * same calls give the same places, so a forward pass run once over an arena without memory
+ * (`measuring`) yields the exact peak: there is no second size formula to drift. Addresses of a
+ * measuring arena are never touched. Alignment 64 bytes; owns nothing. */
 enum { IE_ARENA_PIECES = 512 };
 
 typedef struct ie_arena {

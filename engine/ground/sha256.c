@@ -30,7 +30,7 @@ ie_status ie_sha256_end(ie_sha256 **h, char out[IE_SHA256_TEXT], ie_error *err)
     const int ok = EVP_DigestFinal_ex(context(*h), digest, NULL);
     ie_sha256_drop(h);
     if (ok != 1) return ie_fail(err, IE_IO, "SHA-256 failed");
-    for (int i = 0; i < IE_SHA256_BYTES; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    for (size_t i = 0; i < IE_SHA256_BYTES; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
     return IE_OK;
 }
 

@@ -1,9 +1,10 @@
 /* config.h - cascade.json, a U-Net's config.json and the text encoder's config.json as structs.
  *
- * engine/MODEL.md section 1 defines every key. Reading is strict: an unknown key, a missing key, a value of the wrong
- * type or outside its range is IE_BAD_MODEL with the file, the key and the legal values in the sentence. What can be
- * contradicted inside one file is checked here (group counts divide channels, strides reach the resolution, ...); what
- * takes two files is checked by ie_cascade_config_check. SPDX-License-Identifier: Apache-2.0 */
+ * engine/MODEL.md section 1 defines every key. Reading is strict: an unknown key, a missing key, a
+ * value of the wrong type or outside its range is IE_BAD_MODEL with the file, the key and the legal
+ * values in the sentence. What can be contradicted inside one file is checked here (group counts
+ * divide channels, strides reach the resolution, ...); what takes two files is checked by
+ * ie_cascade_config_check. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_MODEL_CONFIG_H
 #define IE_MODEL_CONFIG_H
 
@@ -24,7 +25,7 @@ typedef enum ie_schedule_kind { IE_SCHEDULE_COSINE, IE_SCHEDULE_LINEAR } ie_sche
 
 typedef struct ie_schedule {
     ie_schedule_kind kind;
-    double s;                             /* cosine */
+    double s;                            /* cosine */
     double beta_first, beta_last, steps; /* linear */
 } ie_schedule;
 
@@ -50,7 +51,11 @@ typedef struct ie_cascade_config {
 } ie_cascade_config;
 
 typedef enum ie_layout { IE_LAYOUT_ADM, IE_LAYOUT_EFFICIENT } ie_layout;
-typedef enum ie_attention_kind { IE_ATTENTION_NONE, IE_ATTENTION_SELF_TEXT, IE_ATTENTION_TEXT } ie_attention_kind;
+typedef enum ie_attention_kind {
+    IE_ATTENTION_NONE,
+    IE_ATTENTION_SELF_TEXT,
+    IE_ATTENTION_TEXT
+} ie_attention_kind;
 typedef enum ie_time_input { IE_TIME_LOG_SNR, IE_TIME_T } ie_time_input;
 
 typedef struct ie_attention_config {
@@ -105,22 +110,25 @@ typedef struct ie_text_config {
     double eps;
 } ie_text_config;
 
-/* Each reads one file; `path` is the file. On failure *out is unspecified but holds nothing to release. */
+/* Each reads one file; `path` is the file. On failure *out is unspecified but holds nothing to
+ * release. */
 ie_status ie_cascade_config_read(ie_cascade_config *out, const char *path, ie_error *err);
 ie_status ie_unet_config_read(ie_unet_config *out, const char *path, ie_error *err);
 ie_status ie_text_config_read(ie_text_config *out, const char *path, ie_error *err);
 void ie_cascade_config_release(ie_cascade_config *c); /* guidance lists; NULL is fine */
 
 /* The same from memory (`name` stands for the file in messages): what the fuzzers call. */
-ie_status ie_cascade_config_parse(ie_cascade_config *out, const char *text, size_t bytes, const char *name,
-                                  ie_error *err);
-ie_status ie_unet_config_parse(ie_unet_config *out, const char *text, size_t bytes, const char *name, ie_error *err);
-ie_status ie_text_config_parse(ie_text_config *out, const char *text, size_t bytes, const char *name, ie_error *err);
+ie_status ie_cascade_config_parse(ie_cascade_config *out, const char *text, size_t bytes,
+                                  const char *name, ie_error *err);
+ie_status ie_unet_config_parse(ie_unet_config *out, const char *text, size_t bytes,
+                               const char *name, ie_error *err);
+ie_status ie_text_config_parse(ie_text_config *out, const char *text, size_t bytes,
+                               const char *name, ie_error *err);
 
-/* Contradictions between files: the first stage has no low_resolution, each later one takes exactly its predecessor's
- * resolution; every conditioning.resolution is the canvas; every text.width is the encoder's d_model. `unets` has
- * stage_count entries. */
-ie_status ie_cascade_config_check(const ie_cascade_config *c, const ie_unet_config *unets, const ie_text_config *text,
-                                  ie_error *err);
+/* Contradictions between files: the first stage has no low_resolution, each later one takes exactly
+ * its predecessor's resolution; every conditioning.resolution is the canvas; every text.width is
+ * the encoder's d_model. `unets` has stage_count entries. */
+ie_status ie_cascade_config_check(const ie_cascade_config *c, const ie_unet_config *unets,
+                                  const ie_text_config *text, ie_error *err);
 
 #endif

@@ -1,8 +1,8 @@
 /* layers.h - from named weights to prepared layers, in two passes over the same code.
  *
- * The first pass (memory == NULL) checks every name and shape and adds up bytes and parameters; the second fills the one
- * block of device memory of that size. Without weights (the plan backend) only the counting happens.
- * SPDX-License-Identifier: Apache-2.0 */
+ * The first pass (memory == NULL) checks every name and shape and adds up bytes and parameters; the
+ * second fills the one block of device memory of that size. Without weights (the plan backend) only
+ * the counting happens. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_MODEL_LAYERS_H
 #define IE_MODEL_LAYERS_H
 
@@ -18,14 +18,16 @@ typedef struct ie_loader {
     uint64_t parameters; /* so far */
 } ie_loader;
 
-/* Names: `format` and its arguments would be one more parameter list; callers build the prefix once. */
+/* Names: `format` and its arguments would be one more parameter list; callers build the prefix
+ * once. */
 typedef struct ie_name {
     char text[96];
 } ie_name;
 
 __attribute__((format(printf, 1, 2))) ie_name ie_name_of(const char *format, ...);
 
-/* <name>.weight [O, C, k, k], <name>.bias [O]; norm != NULL: also <norm>.weight, <norm>.bias [C] for the norm on load. */
+/* <name>.weight [O, C, k, k], <name>.bias [O]; norm != NULL: also <norm>.weight, <norm>.bias [C]
+ * for the norm on load. */
 ie_status ie_load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec *spec, const char *name,
                        const char *norm, ie_error *err);
 
@@ -33,7 +35,8 @@ ie_status ie_load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec *spe
 ie_status ie_load_projection(ie_loader *l, ie_conv_layer *out, const ie_conv_spec *spec,
                              const char *name, const char *norm, ie_error *err);
 
-/* <names[i]>.weight [outputs[i], K] stacked into one layer of spec->outputs rows; with .bias when `biased`. */
+/* <names[i]>.weight [outputs[i], K] stacked into one layer of spec->outputs rows; with .bias when
+ * `biased`. */
 typedef struct ie_linear_parts {
     int count;
     const ie_name *names;

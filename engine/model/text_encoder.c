@@ -1,5 +1,5 @@
-/* text_encoder.c - T5 v1.1: pre-norm blocks of biased self-attention and gated GELU, residual stream in f32.
- * SPDX-License-Identifier: Apache-2.0 */
+/* text_encoder.c - T5 v1.1: pre-norm blocks of biased self-attention and gated GELU, residual
+ * stream in f32. SPDX-License-Identifier: Apache-2.0 */
 #include "text_encoder.h"
 
 #include "layers.h"
@@ -26,8 +26,9 @@ struct ie_text_encoder {
 
 int ie_relative_bucket(int distance, int buckets, int max_distance)
 {
-    /* Half the buckets for keys after the query; of each half, the first half exact, the rest logarithmic. All in f32 and
-     * in this order of operations, as the original computes it: at bucket borders the last place decides. */
+    /* Half the buckets for keys after the query; of each half, the first half exact, the rest
+     * logarithmic. All in f32 and in this order of operations, as the original computes it: at
+     * bucket borders the last place decides. */
     const int half = buckets / 2, exact = half / 2;
     const int offset = distance > 0 ? half : 0;
     const int away = distance < 0 ? -distance : distance;

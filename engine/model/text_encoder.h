@@ -9,8 +9,9 @@
 
 typedef struct ie_text_encoder ie_text_encoder;
 
-/* As ie_unet_open: checked, counted, then loaded. Hugging Face names; a decoder's or a language-model head's tensors in the
- * same file are left alone, since published T5 checkpoints carry them. */
+/* As ie_unet_open: checked, counted, then loaded. Hugging Face names; a decoder's or a
+ * language-model head's tensors in the same file are left alone, since published T5 checkpoints
+ * carry them. */
 ie_status ie_text_encoder_open(ie_text_encoder **out, const ie_text_config *config, int length,
                                ie_weights *weights, ie_backend *backend, ie_error *err);
 void ie_text_encoder_close(ie_text_encoder **encoder);
@@ -18,8 +19,8 @@ void ie_text_encoder_close(ie_text_encoder **encoder);
 uint64_t ie_text_encoder_parameters(const ie_text_encoder *encoder);
 uint64_t ie_text_encoder_weight_bytes(const ie_text_encoder *encoder);
 
-/* tokens [1, T, D] f32 on the device: encoder output, rows past `used` zero. ids [T] in host memory, `used` of them real;
- * NULL only while measuring. */
+/* tokens [1, T, D] f32 on the device: encoder output, rows past `used` zero. ids [T] in host
+ * memory, `used` of them real; NULL only while measuring. */
 ie_status ie_text_encoder_run(const ie_text_encoder *encoder, ie_tensor tokens, const int32_t *ids,
                               int used, ie_exec *x, ie_error *err);
 

@@ -63,10 +63,11 @@ ie_status ie_tokenizer_open(ie_tokenizer **out, const char *path, int vocab_size
     if (!t) return ie_fail(err, IE_NO_MEMORY, "no memory to load %s", path);
     ie_status status = load(&t->sp, path, err);
     if (status == IE_OK) status = check(t->sp, path, vocab_size, err);
-    if (status == IE_OK)
+    if (status == IE_OK) {
         *out = t;
-    else
+    } else {
         ie_tokenizer_close(&t);
+    }
     return status;
 }
 

@@ -1,8 +1,9 @@
-/* unet.c - one forward pass: embeddings, stem, the planned steps, head. MODEL.md section 4 is the text of it.
+/* unet.c - one forward pass: embeddings, stem, the planned steps, head. MODEL.md section 4 is the
+ * text of it.
  *
- * A map travels with its channel moments, which the convolution that made it computed in its epilogue; the next norm
- * needs nothing else. Maps are given back to the workspace as soon as neither the main path nor a skip holds them.
- * SPDX-License-Identifier: Apache-2.0 */
+ * A map travels with its channel moments, which the convolution that made it computed in its
+ * epilogue; the next norm needs nothing else. Maps are given back to the workspace as soon as
+ * neither the main path nor a skip holds them. SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
 #include "unet_layers.h"
@@ -25,7 +26,7 @@ typedef struct forward {
     int kept_count;
 } forward;
 
-/* ---- features ---------------------------------------------------------------------------------------------------- */
+/* ---- features -------------------------------------------------------------------------------- */
 
 static ie_status feature_new(forward *f, feature *out, int64_t side, int64_t channels,
                              ie_error *err)
@@ -69,7 +70,7 @@ static void tap(const forward *f, const char *name, ie_tensor map)
     if (f->lanes->tap && !f->x->arena->measuring) f->lanes->tap(f->lanes->user, name, map);
 }
 
-/* ---- embeddings ----------------------------------------------------------------------------------------------------- */
+/* ---- embeddings ------------------------------------------------------------------------------ */
 
 float ie_unet_time_input(const ie_unet_config *config, double lambda, double t)
 {
@@ -115,7 +116,7 @@ static ie_status embed(forward *f, ie_error *err)
     return IE_OK;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------------------ */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static ie_status stem(forward *f, ie_error *err)
 {
@@ -236,7 +237,8 @@ static ie_status resample(forward *f, const ie_unet_node *n, ie_error *err)
     return IE_OK;
 }
 
-/* The latest skip: added to the main path, or put beside it for the next block; scaled if the model says so. */
+/* The latest skip: added to the main path, or put beside it for the next block; scaled if the model
+ * says so. */
 static ie_status join(forward *f, const ie_unet_step *s, ie_error *err)
 {
     const float scale = (float)f->u->config.skip_scale;

@@ -1,8 +1,10 @@
-/* unet.h - one U-Net of the cascade: weights on a device, per-request inputs in slots, one forward over lanes.
+/* unet.h - one U-Net of the cascade: weights on a device, per-request inputs in slots, one forward
+ * over lanes.
  *
  * ie_unet       weights; immutable after opening.
- * ie_unet_slots what a request keeps on the device while it is in the stage: z, low-resolution image, encoded
- *               conditioning, text keys and values. One more text row than requests: the null text, ready from the start.
+ * ie_unet_slots what a request keeps on the device while it is in the stage: z, low-resolution
+ *               image, encoded conditioning, text keys and values. One more text row than requests:
+ *               the null text, ready from the start.
  * ie_unet_lanes one forward pass: which slots its rows read, and their time.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_MODEL_UNET_H
@@ -14,8 +16,9 @@
 
 typedef struct ie_unet ie_unet;
 
-/* Build and load. weights NULL only on a planning backend. Names and shapes are checked against the configuration before
- * anything is allocated; a tensor nobody uses is an error too. text_length: tokens of a prompt (T). The config is copied. */
+/* Build and load. weights NULL only on a planning backend. Names and shapes are checked against the
+ * configuration before anything is allocated; a tensor nobody uses is an error too. text_length:
+ * tokens of a prompt (T). The config is copied. */
 ie_status ie_unet_open(ie_unet **out, const ie_unet_config *config, int text_length,
                        ie_weights *weights, ie_backend *backend, ie_error *err);
 void ie_unet_close(ie_unet **unet);
@@ -47,7 +50,8 @@ ie_status ie_unet_set_null_text(const ie_unet *unet, ie_unet_slots *slots, ie_ex
 /* Text of a slot: tokens [1, T, D] f32 on the device, rows past `length` zero. */
 ie_status ie_unet_set_text(const ie_unet *unet, ie_unet_slots *slots, int slot, ie_tensor tokens,
                            int length, ie_exec *x, ie_error *err);
-/* Image and mask of a slot at canvas size: rgb [1, K, K, 3] u8, mask [1, K, K, 1] u8 (1 = fill), on the device. */
+/* Image and mask of a slot at canvas size: rgb [1, K, K, 3] u8, mask [1, K, K, 1] u8 (1 = fill), on
+ * the device. */
 ie_status ie_unet_set_condition(const ie_unet *unet, ie_unet_slots *slots, int slot, ie_tensor rgb,
                                 ie_tensor mask, ie_exec *x, ie_error *err);
 
@@ -61,7 +65,8 @@ typedef struct ie_unet_lanes {
     void *user;
 } ie_unet_lanes;
 
-/* What the network is told about time: of log-SNR lambda or t, as its configuration says (MODEL.md, `time`). */
+/* What the network is told about time: of log-SNR lambda or t, as its configuration says (MODEL.md,
+ * `time`). */
 float ie_unet_time_input(const ie_unet_config *config, double lambda, double t);
 
 /* pred [N, R, R, output_channels] f32, contiguous. */

@@ -1,10 +1,10 @@
-/* unet_inputs.c - what a request computes once per stage: text keys and values, pooled text, encoded image and mask.
- * SPDX-License-Identifier: Apache-2.0 */
+/* unet_inputs.c - what a request computes once per stage: text keys and values, pooled text,
+ * encoded image and mask. SPDX-License-Identifier: Apache-2.0 */
 #include "unet_layers.h"
 
 #include <math.h>
 
-/* The one list of a slot's tensors: run over a measuring arena for the size, then over the block. */
+/* The one list of a slot's tensors: over a measuring arena for the size, then over the block. */
 static ie_status lay_out(ie_unet_slots *s, const ie_unet *u, ie_arena *arena, ie_error *err)
 {
     const ie_unet_config *c = &u->config;
@@ -56,7 +56,7 @@ ie_tensor ie_unet_text_kv(const ie_unet *u, const ie_unet_slots *slots, const ie
                    (int64_t[]){slots->requests + 1, u->text_length, width});
 }
 
-/* ---- text ------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static ie_status tokens_like(const ie_unet *u, ie_exec *x, ie_tensor *out, int64_t width,
                              ie_error *err)
@@ -177,7 +177,7 @@ ie_status ie_unet_set_null_text(const ie_unet *unet, ie_unet_slots *slots, ie_ex
     return IE_OK;
 }
 
-/* ---- image and mask ------------------------------------------------------------------------------------------------ */
+/* ---- image and mask -------------------------------------------------------------------------- */
 
 ie_status ie_unet_set_condition(const ie_unet *unet, ie_unet_slots *slots, int slot, ie_tensor rgb,
                                 ie_tensor mask, ie_exec *x, ie_error *err)

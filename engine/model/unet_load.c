@@ -1,4 +1,5 @@
-/* unet_load.c - opening a U-Net: every layer named, shaped, counted, then filled. SPDX-License-Identifier: Apache-2.0 */
+/* unet_load.c - opening a U-Net: every layer named, shaped, counted, then filled.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "unet_layers.h"
 
 /* A layer on vectors, one row a lane: f32 in and out whatever the weights are. */

@@ -1,7 +1,7 @@
 /* unet_plan.h - a U-Net's configuration as the list of things its forward pass does, in order.
  *
- * Both layouts (MODEL.md section 4) become the same few kinds of steps, so loading and running are one loop each.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Both layouts (MODEL.md section 4) become the same few kinds of steps, so loading and running are
+ * one loop each. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_MODEL_UNET_PLAN_H
 #define IE_MODEL_UNET_PLAN_H
 
@@ -29,8 +29,9 @@ typedef struct ie_unet_step {
 
 enum { IE_UNET_MAX_SKIPS = 256 };
 
-/* The steps between stem and head; *steps is owned by the caller (ie_free). IE_BAD_MODEL for configurations no layout can
- * mean (an ADM level that does not halve, an identity shortcut over two sources). */
+/* The steps between stem and head; *steps is owned by the caller (ie_free). IE_BAD_MODEL for
+ * configurations no layout can mean (an ADM level that does not halve, an identity shortcut over
+ * two sources). */
 ie_status ie_unet_plan(ie_unet_step **steps, int *count, const ie_unet_config *config,
                        ie_error *err);
 

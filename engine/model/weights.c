@@ -71,10 +71,11 @@ ie_status ie_weights_open(ie_weights **out, const char *directory, ie_error *err
     if (!w) return ie_fail(err, IE_NO_MEMORY, "no memory to open %s", directory);
     ie_status status = open_directory(w, directory, err);
     if (status == IE_OK) status = ie_weights_sort(w, err);
-    if (status == IE_OK)
+    if (status == IE_OK) {
         *out = w;
-    else
+    } else {
         ie_weights_close(&w);
+    }
     return status;
 }
 
@@ -91,10 +92,11 @@ ie_status ie_weights_open_memory(ie_weights **out, const void *bytes, uint64_t s
     ie_status status = w->name ? ie_weights_add_memory(w, bytes, size, name, err)
                                : ie_fail(err, IE_NO_MEMORY, "no memory to open %s", name);
     if (status == IE_OK) status = ie_weights_sort(w, err);
-    if (status == IE_OK)
+    if (status == IE_OK) {
         *out = w;
-    else
+    } else {
         ie_weights_close(&w);
+    }
     return status;
 }
 
@@ -122,10 +124,11 @@ static ie_entry *find(const ie_weights *w, const char *name)
         const uint64_t middle = low + (high - low) / 2;
         const int order = strcmp(name, w->entries[middle].name);
         if (order == 0) return &w->entries[middle];
-        if (order < 0)
+        if (order < 0) {
             high = middle;
-        else
+        } else {
             low = middle + 1;
+        }
     }
     return NULL;
 }
@@ -201,13 +204,16 @@ const char *ie_weights_at(const ie_weights *w, uint64_t i, ie_tensor *out)
 
 void ie_weights_forget(const ie_weights *w, ie_tensor view)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin =
-        ((uintptr_t)view.data + page - 1) & ~(page - 1); /* whole pages inside */
-    const uintptr_t end = ((uintptr_t)view.data + (uintptr_t)ie_bytes(view)) & ~(page - 1);
+    /* Whole pages inside the view: what shares a page with a neighbour stays. */
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), bytes = (uintptr_t)ie_bytes(view);
+    const uintptr_t skip = (page - (uintptr_t)view.data % page) % page;
+    if (bytes < skip + page) return;
+    char *begin = (char *)view.data + skip;
+    const uintptr_t size = (bytes - skip) / page * page;
     for (int i = 0; i < w->shard_count; i++) {
-        const uintptr_t data = (uintptr_t)w->shards[i].file.data;
-        const bool ours = data && begin >= data && end <= data + w->shards[i].file.size;
-        if (ours && begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+        const ie_file *f = &w->shards[i].file;
+        const uintptr_t data = (uintptr_t)f->data, first = (uintptr_t)begin;
+        const bool ours = f->data && first >= data && first - data + size <= f->size;
+        if (ours) madvise(begin, size, MADV_DONTNEED);
     }
 }

@@ -1,5 +1,5 @@
-/* golden.h - the committed tensors of tests/golden, and the bounds that lie beside them (tests/golden/README.md).
- * SPDX-License-Identifier: Apache-2.0 */
+/* golden.h - the committed tensors of tests/golden, and the bounds that lie beside them
+ * (tests/golden/README.md). SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_TEST_GOLDEN_H
 #define IE_TEST_GOLDEN_H
 
@@ -24,11 +24,12 @@ float golden_scalar(const golden *g, const char *name);
 /* A directory below tests/golden as a path; static storage, one call at a time. */
 const char *golden_path(const char *below);
 
-/* Compare `got` (contiguous f32, as many as the golden tensor) with golden `name`: max |got - want| <= 6 spread and
- * rms <= 3 rms, NaN fails. Prints one line with the ratios; false when out of bounds. */
+/* Compare `got` (contiguous f32, as many as the golden tensor) with golden `name`: max |got - want|
+ * <= 6 spread and rms <= 3 rms, NaN fails. Prints one line with the ratios; false when out of
+ * bounds. */
 bool golden_check(const golden *g, const char *name, const float *got, bool bf16);
 
-/* A whole environment for one network: backend, executor over a workspace that can grow to `bytes`. */
+/* A whole environment for one network: backend, and an executor over a workspace of `bytes`. */
 typedef struct rig {
     ie_backend *backend;
     ie_arena arena;

@@ -1,6 +1,6 @@
-/* test_conditioning.c - how fine-tuning starts: with zeros in the new input slice of the stem, the network gives bit for bit
- * what the same network gives without image and mask, whatever they show. Arguments: device and precision.
- * SPDX-License-Identifier: Apache-2.0 */
+/* test_conditioning.c - how fine-tuning starts: with zeros in the new input slice of the stem, the
+ * network gives bit for bit what the same network gives without image and mask, whatever they show.
+ * Arguments: device and precision. SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,10 +24,10 @@ enum { WORKSPACE = 64 << 20 };
         if (call) fail_msg("%s (%s)", err->text, err->where); \
     } while (0)
 
-/* ---- two checkpoints made from tests/golden/unet-adm ----------------------------------------------------------------- */
+/* ---- two checkpoints made from tests/golden/unet-adm ----------------------------------------- */
 
-/* A safetensors file in memory: the golden weights, with the stem's conditioning slice zeroed, or cut off together with
- * the encoder (`plain`). */
+/* A safetensors file in memory: the golden weights, with the stem's conditioning slice zeroed, or
+ * cut off together with the encoder (`plain`). */
 typedef struct checkpoint {
     uint8_t *bytes;
     uint64_t size;
@@ -88,9 +88,10 @@ static checkpoint make_checkpoint(const golden *g, int64_t kept, bool plain)
     return c;
 }
 
-/* ---- one forward -------------------------------------------------------------------------------------------------------- */
+/* ---- one forward ----------------------------------------------------------------------------- */
 
-/* The prediction of one lane with text 0; canvas `picture` of the golden file, or none for the plain network. */
+/* The prediction of one lane with text 0; canvas `picture` of the golden file, or none for the
+ * plain network. */
 static float *predict(rig *r, const ie_unet_config *config, const checkpoint *c, const golden *io,
                       int picture)
 {

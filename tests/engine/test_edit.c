@@ -1,6 +1,7 @@
-/* test_edit.c - the top rung of the parity ladder and the promises of the public header, on the toy cascade: results agree
- * with the reference, pixels outside the mask are untouched, and no result depends on neighbours, order or threads.
- * Arguments: device and precision. SPDX-License-Identifier: Apache-2.0 */
+/* test_edit.c - the top rung of the parity ladder and the promises of the public header, on the toy
+ * cascade: results agree with the reference, pixels outside the mask are untouched, and no result
+ * depends on neighbours, order or threads. Arguments: device and precision.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,7 +37,7 @@ static void run_alone(ie_engine *engine, toy_edit *e)
     NEED(ie_edit(engine, &e->request, 1, err));
 }
 
-/* ---- agreement ---------------------------------------------------------------------------------------------------- */
+/* ---- agreement ------------------------------------------------------------------------------- */
 
 typedef struct previews {
     const golden *io;
@@ -101,7 +102,7 @@ static void pixels_outside_the_mask_are_untouched(void **state)
     golden_close(&io);
 }
 
-/* ---- invariance ---------------------------------------------------------------------------------------------------- */
+/* ---- invariance ------------------------------------------------------------------------------ */
 
 static void a_result_depends_on_nothing_but_its_request(void **state)
 {
@@ -192,7 +193,7 @@ static void seeds_prompts_and_masks_matter(void **state)
     golden_close(&io);
 }
 
-/* ---- prices --------------------------------------------------------------------------------------------------------- */
+/* ---- prices ---------------------------------------------------------------------------------- */
 
 static void the_price_counts_no_unconditional_pass_at_weight_one(void **state)
 {
@@ -202,7 +203,8 @@ static void the_price_counts_no_unconditional_pass_at_weight_one(void **state)
     ie_price price;
     toy_fill(&edits[0], &io, 0);
     NEED(ie_price_edit(engine, &edits[0].request, 1, &price, err));
-    /* base: 6 steps oscillating with 2 held high, then low high low low; sr: 3, 2, 1, 1.5; final: 4 at 1. */
+    /* base: 6 steps oscillating with 2 held high, then low high low low; sr: 3, 2, 1, 1.5; final: 4
+     * at 1. */
     assert_int_equal(price.passes[0], 6 + 3);
     assert_int_equal(price.passes[1], 4 + 3);
     assert_int_equal(price.passes[2], 4);

@@ -1,6 +1,6 @@
-/* test_networks.c - the middle rungs of the parity ladder: every block, attention and resampling of the toy U-Nets, their
- * predictions, and the text encoder, against the PyTorch reference. Arguments: device (ref, cpu) and precision (f32, bf16).
- * SPDX-License-Identifier: Apache-2.0 */
+/* test_networks.c - the middle rungs of the parity ladder: every block, attention and resampling of
+ * the toy U-Nets, their predictions, and the text encoder, against the PyTorch reference.
+ * Arguments: device (ref, cpu) and precision (f32, bf16). SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ enum { WORKSPACE = 64 << 20, MIN_TAPS = 8 };
         if (call) fail_msg("%s (%s)", err->text, err->where); \
     } while (0)
 
-/* ---- U-Nets ------------------------------------------------------------------------------------------------------ */
+/* ---- U-Nets ---------------------------------------------------------------------------------- */
 
 typedef struct watcher {
     rig *r;
@@ -46,7 +46,8 @@ static void watch(void *user, const char *name, ie_tensor map)
     free(values);
 }
 
-/* Slots in the golden's order are text rows; the engine's null row is the last one, so texts are placed one by one. */
+/* Slots in the golden's order are text rows; the engine's null row is the last one, so texts are
+ * placed one by one. */
 static void set_inputs(rig *r, const ie_unet *unet, ie_unet_slots *slots, const golden *io)
 {
     const ie_unet_config *c = ie_unet_configuration(unet);
@@ -161,7 +162,7 @@ static void efficient_with_concatenated_skips_agrees(void **state)
     unet_case("unet-efficient-concat");
 }
 
-/* ---- text -------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void text_encoder_agrees_with_the_reference(void **state)
 {

@@ -1,6 +1,6 @@
-/* test_steps.c - ten steps of a stage against the reference: both samplers, both predictions, oscillating guidance with
- * dynamic thresholding, constant guidance with static, none with none. Arguments: device and precision.
- * SPDX-License-Identifier: Apache-2.0 */
+/* test_steps.c - ten steps of a stage against the reference: both samplers, both predictions,
+ * oscillating guidance with dynamic thresholding, constant guidance with static, none with none.
+ * Arguments: device and precision. SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -137,7 +137,7 @@ static void v_prediction_without_guidance_agrees(void **state)
     trajectory("v");
 }
 
-/* ---- tables ------------------------------------------------------------------------------------------------------ */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static void column(const golden *g, const char *schedule, const char *what, int count,
                    const double *got)

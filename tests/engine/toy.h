@@ -1,5 +1,5 @@
-/* toy.h - edits of the committed toy cascade (tests/golden/cascade), as the tests of the whole engine make them.
- * SPDX-License-Identifier: Apache-2.0 */
+/* toy.h - edits of the committed toy cascade (tests/golden/cascade), as the tests of the whole
+ * engine make them. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_TEST_TOY_H
 #define IE_TEST_TOY_H
 
