@@ -21,10 +21,11 @@ static int replay(const char *path)
     }
     const int bad = !data || fread(data, 1, (size_t)size, file) != (size_t)size;
     fclose(file);
-    if (!bad)
+    if (!bad) {
         LLVMFuzzerTestOneInput(data, (size_t)size);
-    else
+    } else {
         fprintf(stderr, "%s cannot be read\n", path);
+    }
     free(data);
     return bad;
 }

@@ -29,12 +29,13 @@ static void set_child(json_t *at, const char *key, const char *value)
     }
     json_t *new = json_loads(value, JSON_DECODE_ANY, NULL);
     assert_non_null(new);
-    if (json_is_array(at) && index == json_array_size(at))
+    if (json_is_array(at) && index == json_array_size(at)) {
         json_array_append_new(at, new);
-    else if (json_is_array(at))
+    } else if (json_is_array(at)) {
         assert_int_equal(json_array_set_new(at, index, new), 0);
-    else
+    } else {
         assert_int_equal(json_object_set_new(at, key, new), 0);
+    }
 }
 
 size_t edited(char *out, size_t size, const char *base, const char *place, const char *value)
