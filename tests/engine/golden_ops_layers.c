@@ -59,7 +59,7 @@ bool ops_linear(const ops_case *c)
 {
     const ie_ops *ops = c->r->backend->ops;
     const ie_tensor x = ops_host(c, "x"), weight = ops_host(c, "weight");
-    /* One row a lane: vectors, f32 whatever the weights are; the file has no bf16 bounds for them. */
+    /* One row a lane: vectors, f32 whatever the weights are; the file has no bf16 bounds. */
     const bool vector = x.dim[1] == 1;
     const ie_dtype act = c->r->backend->act, values = vector ? IE_F32 : act;
     ie_linear_layer layer = {.spec = {.rows = x.dim[1],
