@@ -182,4 +182,6 @@ class Attention(nn.Module):
         else:
             q = stored(self.q(pixels))
         y = self.out(attend(q, k, v, valid, self.heads))
-        return stored((x + y.transpose(1, 2).unflatten(2, x.shape[2:])) * self.config.residual_scale)
+        return stored(
+            (x + y.transpose(1, 2).unflatten(2, x.shape[2:])) * self.config.residual_scale
+        )

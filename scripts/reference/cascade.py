@@ -68,11 +68,18 @@ class Stage:
         self.index = index
 
     def prepare(
-        self, tokens: Tensor, length: Tensor, canvas: Tensor, previous: Tensor | None, seeds: list[int]
+        self,
+        tokens: Tensor,
+        length: Tensor,
+        canvas: Tensor,
+        previous: Tensor | None,
+        seeds: list[int],
     ) -> Lanes:
         unet, count = self.unet, tokens.shape[0]
         null_tokens, null_length = null_text(tokens.shape[2], tokens.dtype)
-        unconditional = unet.text(null_tokens, null_length).pick(torch.zeros(count, dtype=torch.long))
+        unconditional = unet.text(null_tokens, null_length).pick(
+            torch.zeros(count, dtype=torch.long)
+        )
         low = lambda_aug = None
         if previous is not None:
             level = self.config.augmentation or 0.0
@@ -142,7 +149,7 @@ class Stage:
 
 
 def time_values(value: float, count: int, dtype: torch.dtype) -> Tensor:
-    """The time input of `count` lanes: computed in double, rounded to f32 once, as the engine does."""
+    """The time input of `count` lanes: computed in double and rounded to f32 once."""
     return torch.full((count,), value, dtype=torch.float32).to(dtype)
 
 

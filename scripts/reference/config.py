@@ -21,7 +21,7 @@ def require(condition: bool, where: str, what: str) -> None:
 
 
 def build(cls: type, data: Any, where: str, **parsed: Any) -> Any:
-    """Make the dataclass `cls` from JSON object `data`; `parsed` overrides keys already converted."""
+    """Make the dataclass `cls` from JSON object `data`; `parsed` has its keys already converted."""
     require(isinstance(data, dict), where, "is not an object")
     known = {f.name for f in fields(cls)}
     needed = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}
@@ -42,12 +42,15 @@ def read_json(path: Path, format_name: str) -> dict[str, Any]:
     return data
 
 
-# ---- a U-Net --------------------------------------------------------------------------------------
+# ---- a U-Net ------------------------------------------------------------------------------------
 
 
 @dataclass
 class Conditioning:
-    """The chain of strided convolutions from the canvas to the stage; empty: the raw channels."""
+    """The chain of strided convolutions from the canvas to the stage; empty: the raw channels.
+
+    resolution 0: no image and mask, the plain network that fine-tuning starts from.
+    """
 
     resolution: int
     kernel: int
@@ -56,7 +59,18 @@ class Conditioning:
 
     @property
     def channels(self) -> int:
+        if self.resolution == 0:
+            return 0
         return self.widths[-1] if self.widths else 4
+
+    def check(self, resolution: int, where: str) -> None:
+        strides = self.strides
+        require(len(strides) == len(self.widths), where, "as many conditioning.widths as strides")
+        if self.resolution == 0:
+            require(not strides, where, "conditioning.resolution is 0: strides must be empty")
+        else:
+            leads = math.prod(strides) * resolution == self.resolution
+            require(leads, where, "conditioning.strides do not lead from canvas to resolution")
 
 
 @dataclass
@@ -169,23 +183,22 @@ class UNetConfig:
         require(self.time.width % 2 == 0, where, "time.width is odd")
         require(self.text.inner % self.text.pool_heads == 0, where, "pool_heads does not divide")
         require(self.head.kernel in (1, 3), where, "head.kernel is not 1 or 3")
-        factor = math.prod(self.conditioning.strides)
-        require(len(self.conditioning.strides) == len(self.conditioning.widths), where,
-                "conditioning.strides and widths differ in length")
-        require(factor * self.resolution == self.conditioning.resolution, where,
-                "conditioning.strides do not lead from the canvas to the resolution")
+        self.conditioning.check(self.resolution, where)
         for part in (*self.levels, self.middle):
             choice(part.attention, ATTENTION_KINDS, f"{where}: attention")
         if self.layout == "adm":
             require(self.levels[0].stride == 1, where, "the first level of adm has stride 1")
-            require(all(level.stride == 2 for level in self.levels[1:]), where,
-                    "the later levels of adm have stride 2")
+            require(
+                all(level.stride == 2 for level in self.levels[1:]),
+                where,
+                "the later levels of adm have stride 2",
+            )
             require(self.skip_join == "concat", where, "adm joins its skips by concat")
         if self.middle.blocks == 0:
             require(self.middle.attention == "none", where, "attention in an empty middle")
 
 
-# ---- a cascade ------------------------------------------------------------------------------------
+# ---- a cascade ----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -287,15 +300,18 @@ def parse_stage(data: dict[str, Any], index: int, where: str) -> StageConfig:
     }
     stage = build(StageConfig, data, where, **parts)
     choice(stage.prediction, ("epsilon", "v"), f"{where}: prediction")
-    require((stage.augmentation is None) == (index == 0), where,
-            "augmentation belongs to every stage but the first")
+    require(
+        (stage.augmentation is None) == (index == 0),
+        where,
+        "augmentation belongs to every stage but the first",
+    )
     require(0 <= (stage.augmentation or 0) <= 1, where, "augmentation is not in 0 .. 1")
     if stage.guidance.kind == "list":
         require(len(stage.guidance.weights) == stage.steps, where, "one weight per step")
     return stage
 
 
-# ---- the text encoder -----------------------------------------------------------------------------
+# ---- the text encoder ---------------------------------------------------------------------------
 
 
 @dataclass
@@ -314,8 +330,11 @@ class T5Config:
 
     @staticmethod
     def parse(data: dict[str, Any], where: str) -> "T5Config":
-        require(data.get("feed_forward_proj") == "gated-gelu", where,
-                "feed_forward_proj is not gated-gelu")
+        require(
+            data.get("feed_forward_proj") == "gated-gelu",
+            where,
+            "feed_forward_proj is not gated-gelu",
+        )
         data = {"relative_attention_max_distance": 128, **data}
         missing = [f.name for f in fields(T5Config) if f.name not in data]
         require(not missing, where, f"missing keys {missing}")

@@ -3,10 +3,11 @@ count its parameters beside the published sizes.
 
     python3 -m scripts.reference.full_config
 
-Published (Imagen, appendix F): widths, blocks, attention resolutions, heads, kernels. Choices, because
-the sources are silent or disagree: the widths of the conditioning encoders; one stride-less level of
-one block before the listed four in both super-resolution nets; attention of inner width 2 c; addition
-of the skips; 1/sqrt(2) on every residual sum; steps and guidance of the super-resolution stages.
+Published (Imagen, appendix F): widths, blocks, attention resolutions, heads, kernels. Choices, as
+the sources are silent or disagree: the widths of the conditioning encoders; one stride-less level
+of one block before the listed four in both super-resolution nets; attention of inner width 2 c;
+addition of the skips; 1/sqrt(2) on every residual sum; no projection of the text; steps and
+guidance of the super-resolution stages.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -141,7 +142,9 @@ def base() -> dict[str, Any]:
     )
 
 
-def super_resolution(resolution: int, low: int, widths: list[int], attention: str) -> dict[str, Any]:
+def super_resolution(
+    resolution: int, low: int, widths: list[int], attention: str
+) -> dict[str, Any]:
     return unet(
         128,
         512,

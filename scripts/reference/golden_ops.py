@@ -184,25 +184,36 @@ def add_attention(out: Exporter, g: torch.Generator) -> None:
     image = (image_k, image_v, torch.ones(lanes, queries, dtype=torch.bool))
     named = {"q": q, "k0": text_k, "v0": text_v, "index0": index, "length0": length}
     both = named | {"k1": image_k, "v1": image_v, "bias": bias}
-    out.add("attention_two", both,
-            lambda: {"y": stored(attention(q, [text, image], bias, 0.4))}, scale=0.4)
+    out.add(
+        "attention_two",
+        both,
+        lambda: {"y": stored(attention(q, [text, image], bias, 0.4))},
+        scale=0.4,
+    )
     # The last lane's text has no key at all: zeros.
-    out.add("attention_text", named, lambda: {"y": stored(attention(q, [text], None, 0.6))}, scale=0.6)
+    out.add(
+        "attention_text", named, lambda: {"y": stored(attention(q, [text], None, 0.6))}, scale=0.6
+    )
 
 
 def add_small(out: Exporter, g: torch.Generator) -> None:
     v = common.as_f32(torch.tensor([0.0, 0.75, 333.3, 1000.0]))
-    out.add("sinusoid", {"v": v}, lambda: {"y": sinusoid(v, 16, 10000.0)}, ("f32",),
-            max_period=10000.0)
+    out.add(
+        "sinusoid", {"v": v}, lambda: {"y": sinusoid(v, 16, 10000.0)}, ("f32",), max_period=10000.0
+    )
     x = as_bf16(normal((2, 3, 12), g, 2.0))
-    out.add("gated_gelu", {"x": x}, lambda: {
-        "y": stored(F.gelu(x[..., :6], approximate="tanh") * x[..., 6:])
-    })
+    out.add(
+        "gated_gelu",
+        {"x": x},
+        lambda: {"y": stored(F.gelu(x[..., :6], approximate="tanh") * x[..., 6:])},
+    )
     rgb = torch.randint(0, 256, (2, 6, 6, 3), generator=g).byte()
     mask = torch.randint(0, 2, (2, 6, 6, 1), generator=g).byte()
-    out.add("mask_image", {"rgb": rgb, "mask": mask}, lambda: {
-        "y": channels_last(stored(conditioning_image(rgb, mask[..., 0], torch.float64)))
-    })
+    out.add(
+        "mask_image",
+        {"rgb": rgb, "mask": mask},
+        lambda: {"y": channels_last(stored(conditioning_image(rgb, mask[..., 0], torch.float64)))},
+    )
 
 
 def export(name: str, seed: int) -> None:

@@ -67,8 +67,12 @@ def f32(value: float) -> float:
     return float(torch.tensor(value, dtype=torch.float32))
 
 
-STEP = Step(t=0.5, lam=0.0, alpha=f32(0.6), sigma=f32(0.8), keep=f32(0.3), now=f32(0.55), noise=f32(0.2))
-QUIET = Step(t=0.5, lam=0.0, alpha=f32(0.6), sigma=f32(0.8), keep=f32(0.7), now=f32(0.45), noise=0.0)
+STEP = Step(
+    t=0.5, lam=0.0, alpha=f32(0.6), sigma=f32(0.8), keep=f32(0.3), now=f32(0.55), noise=f32(0.2)
+)
+QUIET = Step(
+    t=0.5, lam=0.0, alpha=f32(0.6), sigma=f32(0.8), keep=f32(0.7), now=f32(0.45), noise=0.0
+)
 
 # name: prediction, guidance, threshold, step
 CASES = {
@@ -81,7 +85,7 @@ CASES = {
 
 
 def add_samples(out: Any, g: torch.Generator) -> None:
-    """Slot 1 of z [2, 5, 5, 3]; rows 0 (conditional) and 1 of the prediction, which has 6 channels."""
+    """Slot 1 of z [2, 5, 5, 3]; rows 0 (conditional) and 1 of the 6-channel prediction."""
     for name, (kind, weight, threshold, step) in CASES.items():
         slots, prediction = normal((2, 3, 5, 5), g), normal((2, 6, 5, 5), g)
         noise = philox.normal(SEED, STAGE, 3, 5, 5, 3)

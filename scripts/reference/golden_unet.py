@@ -152,7 +152,7 @@ CASES: dict[str, tuple[dict[str, Any], torch.dtype]] = {
 
 
 def random_unet(config: UNetConfig, g: torch.Generator) -> UNet:
-    """Residual branches are damped, so that rounding errors are not magnified from block to block."""
+    """Residual branches are damped, so that blocks do not magnify rounding errors."""
     unet = UNet(config, zero_init=False).double()
     common.randomise(unet, g)
     with torch.no_grad():
@@ -260,7 +260,9 @@ def evaluate(unet: UNet, inputs: dict[str, Tensor], vs: dict[str, Tensor]) -> Ou
 def export(name: str, seed: int) -> None:
     data, dtype = CASES[name]
     g = common.generator(seed, name)
-    config = UNetConfig.parse({k: v for k, v in data.items() if k not in ("format", "version")}, name)
+    config = UNetConfig.parse(
+        {k: v for k, v in data.items() if k not in ("format", "version")}, name
+    )
     unet = random_unet(config, g)
     inputs = random_inputs(config, g)
     vs = time_inputs(config, inputs)

@@ -7,8 +7,6 @@ SPDX-License-Identifier: Apache-2.0
 
 import math
 
-import math
-
 from .config import Guidance
 
 

@@ -32,12 +32,10 @@ BITS = {"f32": 24, "bf16": 8}
 
 # Operations that move, choose or compare values: nothing is rounded.
 EXACT = set(
-    """view _unsafe_view expand clone slice select index cat stack permute transpose t unsqueeze
-    squeeze unbind split detach alias copy_ _to_copy masked_fill where clamp minimum maximum abs neg
-    sort floor gt lt eq ge le ne bitwise_not logical_not arange full zeros zeros_like ones ones_like
-    new_ones new_zeros empty embedding upsample_nearest2d lift_fresh lift_fresh_copy _reshape_copy
-    nan_to_num scalar_tensor full_like fill_ zero_ constant_pad_nd __rshift__ eye unfold new_empty_strided
-    empty_like as_strided _local_scalar_dense is_same_size""".split()
+    """_local_scalar_dense _to_copy _unsafe_view abs arange bitwise_not cat clamp clone detach
+    embedding eq expand floor full gt index lift_fresh lt masked_fill maximum minimum nan_to_num neg
+    new_ones ones permute select slice sort split stack t transpose unbind unsqueeze
+    upsample_nearest2d view where zeros""".split()
 )
 # Elementwise operations and the roundings in one of them.
 ROUNDINGS = {
@@ -88,7 +86,7 @@ class Rounding(TorchDispatchMode):
             return x + self.within_half_unit(x, "bf16")
 
 
-# ---- how far f32 may displace an operation's result ------------------------------------------------
+# ---- how far f32 may displace an operation's result ---------------------------------------------
 
 
 def product(terms: int, sum_of_squares: Tensor) -> Tensor:
@@ -168,12 +166,14 @@ DISPLACEMENTS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-# ---- spreads ---------------------------------------------------------------------------------------
+# ---- spreads ------------------------------------------------------------------------------------
 
 Outputs = dict[str, Tensor]
 
 
-def spreads(run: Callable[[], Outputs], seed: int, kind: str, runs: int = 8) -> tuple[Outputs, Outputs]:
+def spreads(
+    run: Callable[[], Outputs], seed: int, kind: str, runs: int = 8
+) -> tuple[Outputs, Outputs]:
     """(largest, root mean square) displacement of every output over `runs` displaced runs."""
     exact = run()
     largest = {name: torch.zeros(1, dtype=torch.float64) for name in exact}

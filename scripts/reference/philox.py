@@ -1,7 +1,7 @@
 """Noise as a pure function of (seed, stage, step, element): kernels/rng.h, vectorised.
 
-The words are bit-exact. The normals follow the engine's f32 expression up to the functions log, sqrt
-and cos, which are evaluated here in double: an f32 engine differs by their last places.
+The words are bit-exact. The normals follow the engine's f32 expression up to the functions log,
+sqrt and cos, which are evaluated here in double: an f32 engine differs by their last places.
 
 SPDX-License-Identifier: Apache-2.0
 """

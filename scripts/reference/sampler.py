@@ -26,7 +26,7 @@ def clean_image(z: Tensor, prediction: Tensor, kind: str, alpha: float, sigma: f
 def quantile(values: Tensor, percentile: float) -> Tensor:
     """Linear interpolation between the order statistics around percentile * (n - 1)."""
     ordered = values.flatten().sort().values
-    # The engine is told the percentile in f32. A tensor, so that its product counts as an operation.
+    # The engine is told the percentile in f32. A tensor: its product counts as an operation.
     position = torch.tensor(percentile, dtype=torch.float32).to(values) * (ordered.numel() - 1)
     below = math.floor(position)
     above = min(below + 1, ordered.numel() - 1)

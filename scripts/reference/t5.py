@@ -132,7 +132,7 @@ class T5Encoder(nn.Module):
         return table(bucket).permute(2, 0, 1)
 
     def forward(self, ids: Tensor, length: Tensor) -> Tensor:
-        """ids [N, T] padded with 0, length [N] with </s> counted; tokens [N, T, C], zero past it."""
+        """ids [N, T] padded with 0, length [N] counting </s>; tokens [N, T, C], zero past it."""
         size = ids.shape[1]
         valid = torch.arange(size, device=ids.device)[None, :] < length[:, None]
         bias = self.position_bias(size)[None].masked_fill(~valid[:, None, None, :], -math.inf)

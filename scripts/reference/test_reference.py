@@ -59,7 +59,9 @@ class ScheduleTest(unittest.TestCase):
         alpha2 = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
         for index in (99, 249, 499, 999):
             discrete = math.log(alpha2[index] / (1 - alpha2[index]))
-            self.assertAlmostEqual(schedule.log_snr(LINEAR, (index + 1) / 1000), discrete, delta=0.1)
+            self.assertAlmostEqual(
+                schedule.log_snr(LINEAR, (index + 1) / 1000), discrete, delta=0.1
+            )
 
     def test_schedules_are_variance_preserving_and_finite_at_both_ends(self) -> None:
         for kind in (COSINE, LINEAR):
@@ -168,6 +170,32 @@ class UNetTest(unittest.TestCase):
             with torch.no_grad():
                 unet.stem.weight[:, -unet.config.conditioning.channels :] = 0
             self.assertTrue(torch.equal(self.run_case(unet), self.run_case(unet, canvas_seed=5)))
+
+    def test_a_zero_conditioning_slice_leaves_the_plain_network(self) -> None:
+        for data, _ in golden_unet.CASES.values():
+            unet = random_unet(data, 1)
+            kept = unet.config.input_channels - unet.config.conditioning.channels
+            none = {"resolution": 0, "kernel": 3, "strides": [], "widths": []}
+            plain = UNet(unet_config(data | {"conditioning": none})).double()
+            own = {k: v for k, v in unet.state_dict().items() if not k.startswith("conditioning")}
+            plain.load_state_dict(own | {"stem.weight": unet.stem.weight.detach()[:, :kept]})
+            with torch.no_grad():
+                unet.stem.weight[:, kept:] = 0
+                inputs = golden_unet.random_inputs(unet.config, torch.Generator().manual_seed(2))
+                vs = golden_unet.time_inputs(unet.config, inputs)
+                text = plain.text(inputs["text.tokens"], inputs["text.length"])
+                low = inputs["low"].permute(0, 3, 1, 2) if "low" in inputs else None
+                y = plain(
+                    inputs["z"].permute(0, 3, 1, 2),
+                    vs["v"],
+                    text.pick(inputs["text_slot"]),
+                    low=low,
+                    v_aug=vs.get("v_aug"),
+                )
+            # Equal sums, which the library may take in another order.
+            torch.testing.assert_close(
+                y.permute(0, 2, 3, 1), self.run_case(unet), rtol=1e-11, atol=1e-11
+            )
 
     def test_zero_initialisation_starts_with_a_prediction_of_zero(self) -> None:
         unet = random_unet(golden_unet.ADM, 1, zero_init=True)

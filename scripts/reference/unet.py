@@ -127,9 +127,7 @@ class UNet(nn.Module):
         config = self.config
         levels = config.levels
         before = [config.width] + [level.channels for level in levels]  # channels entering level i
-        self.down = nn.ModuleList(
-            DownLevel(config, i, before[i]) for i in range(len(levels))
-        )
+        self.down = nn.ModuleList(DownLevel(config, i, before[i]) for i in range(len(levels)))
         if config.middle.blocks:
             self.middle = MiddleLevel(config)
         inputs = adm_inputs(config) if config.layout == "adm" else efficient_inputs(config)
@@ -148,7 +146,8 @@ class UNet(nn.Module):
                 zero(module.out)
         zero(self.head.conv)
         with torch.no_grad():
-            self.stem.weight[:, -self.config.conditioning.channels :] = 0
+            kept = self.config.input_channels - self.config.conditioning.channels
+            self.stem.weight[:, kept:] = 0
 
     def encode_canvas(self, canvas: Tensor) -> Tensor:
         """The masked image and mask [N, 4, canvas, canvas] to this stage's resolution."""
@@ -168,18 +167,18 @@ class UNet(nn.Module):
         z: Tensor,
         v: Tensor,
         text: TextFeatures,
-        conditioning: Tensor,
+        conditioning: Tensor | None = None,
         low: Tensor | None = None,
         v_aug: Tensor | None = None,
     ) -> Tensor:
         """The prediction [N, output_channels, H, W].
 
         z [N, 3, H, W]; v [N] the time input (schedule.time_input); text of each lane; conditioning
-        [N, C, H, W] from encode_canvas; low [N, 3, H, W] the enlarged, augmented previous image and
-        v_aug [N] the time input of its noise, where the stage has them.
+        [N, C, H, W] from encode_canvas, None for the plain network; low [N, 3, H, W] the enlarged,
+        augmented previous image, v_aug [N] the time input of its noise, where the stage has them.
         """
         emb = self.embed(v, v_aug, text)
-        sources = [z, conditioning] if low is None else [z, low, conditioning]
+        sources = [x for x in (z, low, conditioning) if x is not None]
         h = stored(self.stem(stored(torch.cat(sources, dim=1))))
         run = self._adm if self.config.layout == "adm" else self._efficient
         return self.head(run(h, emb, text))
