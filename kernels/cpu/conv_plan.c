@@ -5,11 +5,14 @@
 
 enum {
     TASKS = 16, /* enough that a handful of threads end together, few enough to cost nothing */
-    STRIP_BYTES = 512 << 10, /* a strip with its sums: half of L2, the rest is for weights */
-    SHARED_BYTES = 3 << 20, /* a packed lane larger than this streams, unless it has too few rows */
+    STRIP_BYTES =
+        512 << 10, /* a strip that streams, with its sums: half of L2, the rest is for weights */
+    SHARED_BYTES = 3 << 20, /* a packed lane no larger than this is shared whatever else holds */
     PASS_BYTES = 16 << 20,  /* packed lanes of one pass: what a share of L3 holds */
-    STRIP_PIXELS = 256,     /* of a strip that need not be large */
+    MANY_OUTPUTS = 256,     /* so many products per packed element hide its trip through memory */
+    STRIP_PIXELS = 256,     /* of a strip that is not packed by its task */
     CHUNK = 64,             /* output channels: below this a brick reloads its operand too often */
+    CHUNK_BYTES = 1 << 20,  /* weights of a chunk: consecutive tasks find them in L2 */
 };
 
 static int64_t smallest(int64_t a, int64_t b)
@@ -48,24 +51,28 @@ static void cut_stream(const ie_conv_spec *s, ie_conv_plan *p)
     p->chunk = s->outputs;
 }
 
-/* Strips of about STRIP_PIXELS, at least four of them where there are rows enough, and chunks until there are TASKS. */
+/* Strips of about STRIP_PIXELS, at least four of them where there are rows enough; chunks until there are TASKS and the
+ * weights of one are few. */
 static void cut_chunks(const ie_conv_spec *s, ie_conv_plan *p)
 {
     const int64_t few = p->flat ? 32 : 4;
+    const int64_t taps = (int64_t)s->kernel * s->kernel * p->depth * ie_dtype_size(p->type);
     p->rows = smallest(STRIP_PIXELS / p->out_width, largest(few, p->out_height / 4));
-    p->rows = largest(1, smallest(smallest(p->rows, p->out_height), rows_that_fit(s, p)));
+    p->rows = largest(1, smallest(p->rows, p->out_height));
     p->strips = (p->out_height + p->rows - 1) / p->rows;
     p->strips_per_task = 1;
     p->chunk = s->outputs;
-    while (p->strips * (s->outputs / p->chunk) < TASKS && p->chunk % (2 * CHUNK) == 0)
+    while (p->chunk % (2 * CHUNK) == 0 &&
+           (p->strips * (s->outputs / p->chunk) < TASKS || p->chunk * taps > CHUNK_BYTES)) {
         p->chunk /= 2;
+    }
 }
 
 static ie_conv_way way_of(const ie_conv_spec *s, const ie_conv_plan *p)
 {
     if (!needs_packing(s, p)) return IE_WAY_IN_PLACE;
     const int64_t enough = p->flat ? TASKS * CHUNK : 4 * TASKS;
-    if (p->out_height < enough) return IE_WAY_SHARED;
+    if (p->out_height < enough || s->outputs >= MANY_OUTPUTS) return IE_WAY_SHARED;
     return p->flat || (int64_t)p->shared_bytes > SHARED_BYTES ? IE_WAY_STREAM : IE_WAY_SHARED;
 }
 
