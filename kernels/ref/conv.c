@@ -22,15 +22,20 @@ static int64_t joint_channels(const ie_conv_spec *spec)
     return spec->channels[0] + spec->channels[1];
 }
 
+static int64_t taps_of(const ie_conv_spec *spec)
+{
+    return (int64_t)spec->kernel * spec->kernel;
+}
+
 uint64_t ie_ref_conv_bytes(const ie_conv_spec *spec)
 {
-    const int64_t inputs = spec->kernel * spec->kernel * joint_channels(spec);
+    const int64_t inputs = taps_of(spec) * joint_channels(spec);
     return (uint64_t)((inputs + 1) * spec->outputs) * sizeof(float);
 }
 
 static void pack(const ie_conv *conv, ie_tensor weight, ie_tensor bias)
 {
-    const int64_t taps = conv->spec.kernel * conv->spec.kernel;
+    const int64_t taps = taps_of(&conv->spec);
     const int64_t channels = joint_channels(&conv->spec), outputs = conv->spec.outputs;
     for (int64_t i = 0; i < outputs * channels * taps; i++) {
         const int64_t o = i / (channels * taps), c = i / taps % channels, tap = i % taps;
@@ -68,30 +73,39 @@ typedef struct conv_scratch {
     double *y;      /* [Wo][O]: one row of the result before its rounding */
     double *mean;   /* [O] of the rows so far */
     double *square; /* [O] sums of squared deviations from it */
-    uint64_t bytes;
 } conv_scratch;
+
+enum { NORM, U, Y, MEAN, SQUARE, PARTS };
+
+static void count_parts(int64_t count[PARTS], const ie_conv_spec *spec)
+{
+    const int64_t channels = joint_channels(spec);
+    count[NORM] = 2 * channels;
+    count[U] = spec->kernel * ie_resampled(spec->width, spec->resample) * channels;
+    count[Y] = ie_conv_out(spec, spec->width) * spec->outputs;
+    count[MEAN] = count[SQUARE] = spec->outputs;
+}
 
 static conv_scratch lay_out(const ie_conv_spec *spec, double *base)
 {
-    const int64_t channels = joint_channels(spec),
-                  width = ie_resampled(spec->width, spec->resample);
-    const int64_t norm = 2 * channels, u = spec->kernel * width * channels;
-    const int64_t y = ie_conv_out(spec, spec->width) * spec->outputs;
+    int64_t count[PARTS];
+    count_parts(count, spec);
     conv_scratch s = {0};
-    s.bytes = (uint64_t)(norm + u + y + 2 * spec->outputs) * sizeof(double);
-    if (!base) return s;
     s.norm = base;
-    s.u = s.norm + norm;
-    s.y = s.u + u;
-    s.mean = s.y + y;
-    s.square = s.mean + spec->outputs;
+    s.u = s.norm + count[NORM];
+    s.y = s.u + count[U];
+    s.mean = s.y + count[Y];
+    s.square = s.mean + count[MEAN];
     return s;
 }
 
 uint64_t ie_ref_conv_scratch(const ie_conv *conv, int64_t lanes)
 {
     (void)lanes; /* they go one after another */
-    return lay_out(&conv->spec, NULL).bytes;
+    int64_t count[PARTS], total = 0;
+    count_parts(count, &conv->spec);
+    for (int i = 0; i < PARTS; i++) total += count[i];
+    return (uint64_t)total * sizeof(double);
 }
 
 static double residual_at(const ie_conv_args *a, int64_t lane, int64_t y, int64_t x, int64_t o)
@@ -124,7 +138,7 @@ static void sum_taps(double *sum, const ie_conv *conv, const double *u, int64_t 
     const int64_t height = ie_resampled(spec->height, spec->resample);
     const int64_t width = ie_resampled(spec->width, spec->resample);
     for (int64_t o = 0; o < count; o++) sum[o] = 0;
-    for (int64_t tap = 0; tap < spec->kernel * spec->kernel; tap++) {
+    for (int64_t tap = 0; tap < taps_of(spec); tap++) {
         const int64_t uy = y * spec->stride + tap / spec->kernel - spec->pad;
         const int64_t ux = x * spec->stride + tap % spec->kernel - spec->pad;
         if (uy < 0 || uy >= height || ux < 0 || ux >= width) continue;

@@ -66,14 +66,14 @@ static inline double check_statistic_error(int64_t n)
  * factor in [0, 1] made from exp, tanh or erf with an absolute error of a few U. */
 static inline approx check_act(ie_act act, approx x)
 {
-    double v = x.v;
+    double v;
     switch (act) {
-    case IE_ACT_NONE: return x;
     case IE_ACT_SILU: v = x.v / (1 + exp(-x.v)); break;
     case IE_ACT_GELU: v = x.v * 0.5 * erfc(-x.v / sqrt(2)); break;
     case IE_ACT_GELU_TANH:
         v = 0.5 * x.v * (1 + tanh(sqrt(2 / M_PI) * (x.v + 0.044715 * pow(x.v, 3))));
         break;
+    default: return x;
     }
     return (approx){v, 1.13 * x.e + 8 * CHECK_U * fabs(x.v)};
 }

@@ -166,23 +166,21 @@ static int run(check *t, const void *self, int64_t begin, int64_t end)
     return t->ops->attention(NULL, &a);
 }
 
-/* Rows [rows, tokens, parts * inner]; tokens from length[row] on become NaN from part `first`
- * on. */
-static ie_tensor make_rows(check *t, int64_t rows, int64_t tokens, int64_t inner, int64_t parts,
-                           int64_t first, const int32_t *length, check_pattern pattern)
+/* [rows, tokens, columns]; of tokens from length[row] on, only the first `kept` columns exist. */
+static ie_tensor make_rows(check *t, const int64_t *dim, int64_t kept, const int32_t *length,
+                           check_pattern pattern)
 {
-    const int64_t columns = parts * inner;
-    const ie_tensor x =
-        check_input(t, t->act, 3, (const int64_t[]){rows, tokens, columns}, pattern);
-    double *values = calloc((size_t)ie_numel(x), sizeof *values);
+    const int64_t tokens = dim[1], columns = dim[2];
+    const ie_tensor x = check_input(t, t->act, 3, dim, pattern);
+    double *values = calloc((size_t)ie_numel(x) + 1, sizeof *values);
     if (!values) abort();
     /* Scores should spread over tens, not thousands, where softmax has one key left. */
     const double scale = pattern == CHECK_LARGE ? 2e-3 : pattern == CHECK_OFFSET ? 0.05 : 1;
     for (int64_t i = 0; i < ie_numel(x); i++) {
         const bool exists = !length || i / columns % tokens < length[i / columns / tokens];
-        values[i] = exists || i % columns < first * inner ? scale * check_load(x, i) : NAN;
+        values[i] = exists || i % columns < kept ? scale * check_load(x, i) : NAN;
     }
-    const ie_tensor y = check_values(t, t->act, 3, x.dim, values);
+    const ie_tensor y = check_values(t, t->act, 3, dim, values);
     free(values);
     return y;
 }
@@ -198,22 +196,25 @@ static void one_case(check *t, const struct attention_case *c, check_pattern pat
 
     const int32_t *length = c->flags & IMAGE_LENGTHS ? image_length : NULL;
     if (c->image > 0) {
-        const ie_tensor qkv = make_rows(t, LANES, c->image, inner, 3, 1, length, pattern);
+        const int64_t dim[] = {LANES, c->image, 3 * inner};
+        const ie_tensor qkv = make_rows(t, dim, inner, length, pattern);
         const int64_t tokens = c->tokens < c->image ? c->tokens : c->image;
         a.q = part(ie_slice(qkv, 1, 0, tokens), 0, h, d);
         if (c->flags & ZERO_QUERY) {
-            const int64_t dim[] = {LANES, tokens, h, d};
-            a.q = check_input(t, t->act, 4, dim, CHECK_ZEROS);
+            const int64_t zero[] = {LANES, tokens, h, d};
+            a.q = check_input(t, t->act, 4, zero, CHECK_ZEROS);
         }
         a.keys[1] = (ie_keys){.k = part(qkv, 1, h, d), .v = part(qkv, 2, h, d)};
         if (length) a.keys[1].length = check_int(t, LANES, length);
     } else {
-        a.q = part(make_rows(t, LANES, c->tokens, inner, 1, 0, NULL, pattern), 0, h, d);
+        const int64_t dim[] = {LANES, c->tokens, inner};
+        a.q = part(make_rows(t, dim, inner, NULL, pattern), 0, h, d);
         if (c->flags & SHARED_QUERY) a.q.stride[0] = 0; /* one learned query for all lanes */
     }
     if (c->text > 0) {
         length = c->flags & LENGTHS ? text_length : NULL;
-        const ie_tensor kv = make_rows(t, SLOTS, c->text, inner, 2, 0, length, pattern);
+        const int64_t dim[] = {SLOTS, c->text, 2 * inner};
+        const ie_tensor kv = make_rows(t, dim, 0, length, pattern);
         a.keys[0] = (ie_keys){.k = part(kv, 0, h, d), .v = part(kv, 1, h, d)};
         if (!(c->flags & PLAIN)) a.keys[0].index = check_int(t, LANES, index);
         if (length) a.keys[0].length = check_int(t, SLOTS, length);

@@ -85,7 +85,7 @@ static check_buffer *add_buffer(check *t, uint64_t bytes, check_role role)
 {
     if (t->buffers == CHECK_MAX_BUFFERS) abort();
     check_buffer *b = &t->buffer[t->buffers++];
-    const uint64_t room = (bytes + 2 * GUARD + 63) / 64 * 64;
+    const uint64_t room = (bytes + (uint64_t)2 * GUARD + 63) / 64 * 64;
     *b = (check_buffer){.bytes = bytes, .role = role};
     b->memory = aligned_alloc(64, room);
     b->copy = malloc(bytes + 1);

@@ -12,7 +12,7 @@ static inline approx check_normal(uint64_t seed, uint32_t stage, uint32_t step, 
 {
     const ie_u32x4 counter = {{(uint32_t)(i / 4), 0, step, stage}};
     const ie_u32x4 r = ie_philox((uint32_t)seed, (uint32_t)(seed >> 32), counter);
-    const int pair = (int)(i % 4 / 2);
+    const int64_t pair = i % 4 / 2;
     const double radius = sqrt(-2 * log((double)ie_unit(r.w[2 * pair])));
     const double angle = 2 * M_PI * (double)ie_unit(r.w[2 * pair + 1]);
     const double wave = i % 2 ? sin(angle) : cos(angle);

@@ -127,7 +127,7 @@ static void fill_input(const conv_problem *p, lane_input *in, int64_t lane)
 
 static void fill_weight(const conv_problem *p, lane_input *in)
 {
-    const int64_t channels = joint_channels(p), taps = p->spec.kernel * p->spec.kernel;
+    const int64_t channels = joint_channels(p), taps = (int64_t)p->spec.kernel * p->spec.kernel;
     for (int64_t i = 0; i < p->spec.outputs * channels * taps; i++) {
         const int64_t o = i / (channels * taps), c = i / taps % channels, tap = i % taps;
         const double w = check_round(p->spec.dtype, check_load(p->weight, i));
@@ -184,7 +184,7 @@ static approx output_at(const conv_problem *p, const lane_input *in, int64_t lan
     sum += bias + residual(p, lane, y, x, o, &r_size);
     size += fabs(bias) + r_size;
     /* bias, residual, its mean of four and the scale: six operations more than the products. */
-    error += check_sum_error(s->kernel * s->kernel * channels + 6) * (size + error);
+    error += check_sum_error(s->kernel * channels * s->kernel + 6) * (size + error);
     const double scale = (double)p->args.scale;
     return (approx){scale * sum, fabs(scale) * error};
 }

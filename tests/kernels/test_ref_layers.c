@@ -146,7 +146,7 @@ static void resampling_comes_after_the_activation(void **state)
     a.y = f32(y, 4, DIM(1, 4, 4, 1));
     run_conv(&spec, &a, f32(w, 4, DIM(1, 1, 1, 1)), (ie_tensor){0});
     const double row[] = {one, one, two, two};
-    for (int i = 0; i < 4; i++) assert_floats(y + 4 * i, row, 4);
+    for (int64_t i = 0; i < 4; i++) assert_floats(y + 4 * i, row, 4);
 }
 
 static void linear_multiplies_rows_by_the_transposed_weight(void **state)
