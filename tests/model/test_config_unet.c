@@ -134,6 +134,7 @@ static const edit bad_adm[] = {
     {"a stride too large", "conditioning.strides.2", "32", "strides[2] must be a whole number"},
     {"strides that miss", "conditioning.strides.2", "2", "product 8, which does not lead from"},
     {"a canvas that misses", "conditioning.resolution", "512", "product 16, which does not lead"},
+    {"strides from no canvas", "conditioning.resolution", "0", "strides must be empty"},
     {"more widths than strides", "conditioning.widths", "[4, 8, 12, 16]", "has 4 entries"},
     {"fewer widths than strides", "conditioning.widths", "[4]", "1 entries, but strides has 3"},
     {"too many strides", "conditioning.strides", "[1,1,1,1,1,1,2,2,4]", "array of 0 .. 8 elements"},
@@ -236,12 +237,14 @@ static void pairs_of_values_are_checked_against_each_other(void **state)
                kernel = {.place = "conditioning.kernel", .value = "2"},
                fours = {.place = "conditioning.strides", .value = "[4, 2, 2]"},
                concat = {.place = "skip_join", .value = "\"concat\""},
+               no_canvas = {.place = "conditioning.resolution", .value = "0"},
                groups = {.place = "norm_groups", .value = "8"};
     check_pair(adm, &odd_side, &odd_canvas, "resolution is 63, which the product of the levels'");
     check_pair(efficient, &head, &narrow, "does not divide width (6)");
     check_pair(adm, &kernel, &fours, "must be odd or equal to every stride, but strides[0] is 4");
-    check_pair(efficient, &concat, &groups, NULL); /* 8, 8 and 16 channels in 8 groups */
-    check_pair(efficient, &narrow, &concat, NULL); /* a head without norm takes any width */
+    check_pair(efficient, &no_canvas, &groups, NULL); /* the plain Imagen U-Net */
+    check_pair(efficient, &concat, &groups, NULL);    /* 8, 8 and 16 channels in 8 groups */
+    check_pair(efficient, &narrow, &concat, NULL);    /* a head without norm takes any width */
 }
 
 static ie_status parse_adm(void *context, ie_error *err)
