@@ -143,5 +143,5 @@ void ie_arena_give(ie_arena *a, void *data)
         memmove(&a->piece[i], &a->piece[i + 1], (size_t)(a->pieces - i) * sizeof a->piece[0]);
         return;
     }
-    assert(!"given back twice, or not from this arena");
+    assert(false && "given back twice, or not from this arena");
 }
