@@ -86,7 +86,7 @@ void ie_inspect_table(const ie_inspect_report *r, FILE *stream)
     if (info->model_hash[0]) fprintf(stream, "sha-256    %s\n", info->model_hash);
     fprintf(stream, "canvas     %d x %d pixels, prompts of up to %d tokens\n", info->canvas,
             info->canvas, info->text_length);
-    fprintf(stream, "device     %s, %s\n", info->device, precision);
+    fprintf(stream, "device     %s\n", info->device);
     fprintf(stream, "floor on   %s, one request\n\n", r->machine.words);
     fprintf(stream, "%-14s %5s %10s %10s %9s %6s %7s %10s %9s\n", "stage", "size", "parameters",
             "published", "FLOP/pass", "steps", "passes", "weights", "floor");

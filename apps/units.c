@@ -35,9 +35,10 @@ char *ie_unit_bytes(char text[IE_UNIT_TEXT], uint64_t bytes)
 char *ie_unit_seconds(char text[IE_UNIT_TEXT], double seconds)
 {
     if (seconds < 59.95) {
-        const double scale = seconds < 0.9995 ? 1000 : 1;
-        (void)snprintf(text, IE_UNIT_TEXT, "%.*f %s", digits(seconds * scale), seconds * scale,
-                       scale > 1 ? "ms" : "s");
+        const int third = seconds < 0.9995e-3 ? 2 : seconds < 0.9995 ? 1 : 0;
+        const double value = seconds * (third == 2 ? 1e6 : third == 1 ? 1e3 : 1);
+        static const char *const units[] = {"s", "ms", "us"};
+        (void)snprintf(text, IE_UNIT_TEXT, "%.*f %s", digits(value), value, units[third]);
         return text;
     }
     const int64_t whole = seconds < 1e15 ? (int64_t)(seconds + 0.5) : (int64_t)1e15;

@@ -11,7 +11,7 @@ enum { IE_UNIT_TEXT = 32 };
 char *ie_unit_count(char text[IE_UNIT_TEXT], double value);
 /* "812 B", "1.50 MiB". */
 char *ie_unit_bytes(char text[IE_UNIT_TEXT], uint64_t bytes);
-/* "12.3 ms", "1.83 s", "2:05", "1:02:03". */
+/* "4.20 us", "12.3 ms", "1.83 s", "2:05", "1:02:03". */
 char *ie_unit_seconds(char text[IE_UNIT_TEXT], double seconds);
 
 #endif

@@ -135,6 +135,8 @@ static void units_have_three_digits(void **state)
     assert_string_equal(ie_unit_bytes(t, 812), "812 B");
     assert_string_equal(ie_unit_bytes(t, 3 << 19), "1.50 MiB");
     assert_string_equal(ie_unit_bytes(t, UINT64_MAX), "16384 PiB");
+    assert_string_equal(ie_unit_seconds(t, 4.2e-6), "4.20 us");
+    assert_string_equal(ie_unit_seconds(t, 0.9996e-3), "1.00 ms");
     assert_string_equal(ie_unit_seconds(t, 0.01234), "12.3 ms");
     assert_string_equal(ie_unit_seconds(t, 1.834), "1.83 s");
     assert_string_equal(ie_unit_seconds(t, 59.97), "1:00");
