@@ -1,18 +1,10 @@
-/* noise.c - normals from Philox words (rng.h), and the two operations that write them.
+/* noise.c - the two operations that write normals (normals.c).
  * SPDX-License-Identifier: Apache-2.0 */
-#include "rng.h"
 #include "sampler.h"
 #include "threads.h"
 
 #include <math.h>
 #include <string.h>
-
-void ie_cpu_normals(float out[IE_NOISE_RUN], ie_noise_key key, int64_t first)
-{
-    for (int64_t i = 0; i < IE_NOISE_RUN; i += 4) {
-        ie_normal4(out + i, key.seed, key.stage, key.step, (uint32_t)((first + i) / 4));
-    }
-}
 
 int ie_cpu_noise(ie_stream *s, ie_tensor z, int64_t slot, uint64_t seed, uint32_t stage,
                  uint32_t step)

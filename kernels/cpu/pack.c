@@ -41,35 +41,31 @@ IE_INLINE void column(const stretch *r, int64_t c, int64_t n, ie_act act, ie_res
         f.factor = ie_v_get(r->norm + r->norm_stride, c, n, IE_F32);
         f.shift = ie_v_get(r->norm + 2 * r->norm_stride, c, n, IE_F32);
     }
+    const int64_t corner[] = {0, 1, r->width, r->width + 1};
     for (int64_t k = 0; k < r->count; k++) {
+        const int64_t from_pixel = how == IE_DOWN2 ? 2 * k : k;
+        ie_v u = value(r, &f, from_pixel, c, n, act, from);
         if (how == IE_DOWN2) {
-            const ie_v upper =
-                value(r, &f, 2 * k, c, n, act, from) + value(r, &f, 2 * k + 1, c, n, act, from);
-            const ie_v lower = value(r, &f, r->width + 2 * k, c, n, act, from) +
-                               value(r, &f, r->width + 2 * k + 1, c, n, act, from);
-            ie_v_put(r->out, k * r->depth + c, n, (upper + lower) * 0.25f, to);
-        } else {
-            const ie_v u = value(r, &f, k, c, n, act, from);
-            ie_v_put(r->out, (how == IE_UP2 ? 2 * k : k) * r->depth + c, n, u, to);
-            if (how == IE_UP2) ie_v_put(r->out, (2 * k + 1) * r->depth + c, n, u, to);
+            for (int i = 1; i < 4; i++) u += value(r, &f, from_pixel + corner[i], c, n, act, from);
+            u *= 0.25f;
         }
+        ie_v_put(r->out, (how == IE_UP2 ? 2 * k : k) * r->depth + c, n, u, to);
+        if (how == IE_UP2) ie_v_put(r->out, (2 * k + 1) * r->depth + c, n, u, to);
     }
 }
 
-IE_INLINE void columns(const stretch *r, ie_act act, ie_resample how, ie_dtype from, ie_dtype to)
-{
-    int64_t c = 0;
-    for (; c + IE_LANES <= r->channels; c += IE_LANES) column(r, c, IE_LANES, act, how, from, to);
-    if (c < r->channels) column(r, c, r->channels - c, act, how, from, to);
-}
-
+/* The activation of nearly every layer is known to the compiler, as is a whole vector of channels; the rest share code. */
 IE_INLINE void run_of_types(const stretch *r, ie_resample how, ie_dtype from, ie_dtype to)
 {
-    switch (r->act) {
-    case IE_ACT_NONE: columns(r, IE_ACT_NONE, how, from, to); break;
-    case IE_ACT_SILU: columns(r, IE_ACT_SILU, how, from, to); break;
-    default: columns(r, r->act, how, from, to); break;
+    int64_t c = 0;
+    for (; c + IE_LANES <= r->channels; c += IE_LANES) {
+        if (r->act == IE_ACT_SILU) {
+            column(r, c, IE_LANES, IE_ACT_SILU, how, from, to);
+        } else {
+            column(r, c, IE_LANES, r->act, how, from, to);
+        }
     }
+    if (c < r->channels) column(r, c, r->channels - c, r->act, how, from, to);
 }
 
 IE_INLINE void run_resampled(const stretch *r, ie_resample how, ie_dtype from, ie_dtype to)

@@ -8,7 +8,13 @@
 
 #include <string.h>
 
-enum { DIGIT = 11, BUCKETS = 1 << DIGIT };
+enum { BUCKETS = 1 << 11 };
+
+/* From the top: bits 31-21, 20-10, 9-0. */
+typedef struct digit {
+    int shift, bits;
+} digit;
+static const digit digits[] = {{21, 11}, {10, 11}, {0, 10}};
 
 static const uint32_t infinite = 0x7f800000u;
 
@@ -23,11 +29,12 @@ uint64_t ie_cpu_quantile_bytes(void)
     return (uint64_t)ie_cpu_thread_limit() * BUCKETS * sizeof(uint32_t);
 }
 
-/* How many values whose bits above `shift + DIGIT` equal prefix's have each digit at `shift`: into the first histogram. */
+/* Of the values that agree with prefix above digit d, how many have each value of it: into the first histogram. */
 static void count_digits(uint32_t *histograms, const float *x, int64_t count, uint32_t prefix,
-                         int shift)
+                         digit d)
 {
-    const uint32_t above = shift + DIGIT < 32 ? ~0u << (shift + DIGIT) : 0;
+    const int top = d.shift + d.bits;
+    const uint32_t above = top < 32 ? ~0u << top : 0, mask = (1u << d.bits) - 1;
     const int threads = ie_cpu_thread_count();
     memset(histograms, 0, (size_t)threads * BUCKETS * sizeof *histograms);
 #pragma omp parallel num_threads(threads)
@@ -36,7 +43,7 @@ static void count_digits(uint32_t *histograms, const float *x, int64_t count, ui
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < count; i++) {
             const uint32_t bits = magnitude(x, i);
-            if (((bits ^ prefix) & above) == 0) mine[bits >> shift & (BUCKETS - 1)]++;
+            if (((bits ^ prefix) & above) == 0) mine[bits >> d.shift & mask]++;
         }
     }
     for (int t = 1; t < threads; t++) {
@@ -57,7 +64,6 @@ static uint32_t smallest_above(const float *x, int64_t count, uint32_t bits)
 
 float ie_cpu_quantile(const float *x, int64_t count, float q, void *histograms)
 {
-    static const int shifts[] = {21, 10, 0};
     const double position = (double)q * (double)(count - 1);
     int64_t k = (int64_t)position;
     if (k < 0) k = 0;
@@ -66,14 +72,14 @@ float ie_cpu_quantile(const float *x, int64_t count, float q, void *histograms)
     int64_t below = 0; /* values smaller than every candidate */
     uint32_t *buckets = histograms;
     for (int d = 0; d < 3; d++) {
-        count_digits(buckets, x, count, prefix, shifts[d]);
+        count_digits(buckets, x, count, prefix, digits[d]);
         uint32_t b = 0;
         for (; below + buckets[b] <= k; b++) below += buckets[b];
-        prefix |= b << shifts[d];
+        prefix |= b << digits[d].shift;
         if (d == 2) below += buckets[b]; /* now: not larger than the k-th */
     }
     const double low = (double)ie_f32_from_bits(prefix);
     if (k + 1 < below || k == count - 1) return (float)low;
     const double high = (double)ie_f32_from_bits(smallest_above(x, count, prefix));
-    return (float)(low + (position - (double)k) * (high - low));
+    return (float)(high > low ? low + (position - (double)k) * (high - low) : low);
 }

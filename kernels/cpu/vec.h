@@ -77,6 +77,16 @@ IE_INLINE ie_v ie_v_fma(ie_v a, ie_v b, ie_v c)
 #endif
 #endif
 
+IE_INLINE ie_v ie_v_sqrt(ie_v x)
+{
+#if defined(__AVX512F__)
+    return (ie_v)_mm512_sqrt_ps((__m512)x);
+#else
+    for (int i = 0; i < IE_LANES; i++) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+#endif
+}
+
 /* ---- bf16 ----------------------------------------------------------------------------------------------------- */
 
 IE_INLINE ie_v ie_v_widen(ie_vh h)
