@@ -25,6 +25,14 @@ static void *take(ie_loader *l, uint64_t bytes)
     return at;
 }
 
+/* A backend that could not say how large a layer is (0 bytes) would, asked again when there is
+ * memory, write past the room it was given. */
+static ie_status cannot_prepare(const char *name, int code, ie_error *err)
+{
+    return ie_fail_native(err, IE_NO_MEMORY, code,
+                          "%s: not enough memory to prepare the layer (%d)", name, code);
+}
+
 /* The view of a weight, or a shape without data when there are no weights. Counts parameters. */
 static ie_status weight_of(ie_loader *l, ie_tensor *out, const char *name, const char *part,
                            int rank, const int64_t *dim, ie_error *err)
@@ -92,12 +100,12 @@ static ie_status load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec 
         IE_TRY(ie_load_tensor(l, &out->beta, IE_F32, ie_name_of("%s.bias", norm).text, 1, &joint,
                               err));
     }
-    void *memory = take(l, l->backend->ops->conv_bytes(spec));
+    const uint64_t bytes = l->backend->ops->conv_bytes(spec);
+    if (bytes == 0) return cannot_prepare(name, 0, err);
+    void *memory = take(l, bytes);
     if (!l->filling || !l->weights) return IE_OK; /* a planning backend prepares nothing */
     const int code = l->backend->ops->conv_prepare(&out->native, spec, memory, weight, bias);
-    if (code)
-        return ie_fail_native(err, IE_NO_MEMORY, code, "%s: preparing the convolution failed (%d)",
-                              name, code);
+    if (code) return cannot_prepare(name, code, err);
     ie_weights_forget(l->weights, weight);
     return IE_OK;
 }
@@ -149,7 +157,9 @@ ie_status ie_load_linear(ie_loader *l, ie_linear_layer *out, const ie_linear_spe
                          ie_linear_parts parts, ie_error *err)
 {
     out->spec = *spec;
-    void *memory = take(l, l->backend->ops->linear_bytes(spec));
+    const uint64_t bytes = l->backend->ops->linear_bytes(spec);
+    if (bytes == 0) return cannot_prepare(parts.names[0].text, 0, err);
+    void *memory = take(l, bytes);
     if (!l->filling || !l->weights) {
         IE_TRY(stack(l, spec, parts, NULL, NULL, err));
         return IE_OK; /* a planning backend prepares nothing */
@@ -166,11 +176,7 @@ ie_status ie_load_linear(ie_loader *l, ie_linear_layer *out, const ie_linear_spe
     IE_TRY_DONE(stack(l, spec, parts, weight.data, biases, err));
     if (biases) bias = ie_view(biases, IE_F32, 1, &spec->outputs);
     const int code = l->backend->ops->linear_prepare(&out->native, spec, memory, weight, bias);
-    if (code) {
-        status =
-            ie_fail_native(err, IE_NO_MEMORY, code, "%s: preparing the linear layer failed (%d)",
-                           parts.names[0].text, code);
-    }
+    if (code) status = cannot_prepare(parts.names[0].text, code, err);
 done:
     ie_free(weight.data);
     ie_free(biases);
