@@ -1,11 +1,12 @@
 /* bench_step.c - one U-Net forward pass of a model, against this machine's own peak.
  *
  *   bench_step --stage DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--lanes N] [--tokens T] [--repeat N]
- *              [--inputs FILE] [--output FILE] [--json] [--profile] [--serve]
+ *              [--inputs FILE] [--output FILE] [--json] [--profile] [--serve] [--busy]
  *
  * Timed in turns with a large oneDNN matrix product of the same type (the peak), in Thue-Morse order. Printed: median and
  * p10-p90, GFLOP/s, share of the peak, FLOP and bytes as the engine counts them; with --profile the time by operation and
  * shape. --inputs takes tensors that another program runs too, --output writes the prediction (raw f32).
+ * --busy counts processor time instead of the wall clock, for a machine that others use too; it needs --threads 1.
  * --serve times nothing by itself: for every line "run" on the standard input it makes one pass and answers with its wall
  * and processor seconds, so that a driver can take turns between this program and another (scripts/bench).
  * SPDX-License-Identifier: Apache-2.0 */
@@ -23,7 +24,7 @@ typedef struct options {
     bench_step_options step;
     const char *output;
     int repeat;
-    bool json, profile, serve;
+    bool json, profile, serve, busy;
 } options;
 
 typedef struct outcome {
@@ -42,13 +43,13 @@ static ie_status time_turns(bench_step_case *c, const options *o, outcome *out, 
     int code = bench_peak_run(&peak);
     for (unsigned i = 0; !status && !code && i < 2u * (unsigned)o->repeat; i++) {
         const bool second = bench_second_turn(i);
-        const double start = bench_seconds(false);
+        const double start = bench_seconds(o->busy);
         if (second) {
             code = bench_peak_run(&peak);
-            out->peak[out->peaks++] = bench_seconds(false) - start;
+            out->peak[out->peaks++] = bench_seconds(o->busy) - start;
         } else {
             status = bench_step_run(c, err);
-            out->step[out->steps++] = bench_seconds(false) - start;
+            out->step[out->steps++] = bench_seconds(o->busy) - start;
         }
     }
     bench_peak_close(&peak);
@@ -67,12 +68,14 @@ static void report(const bench_step_case *c, const options *o, outcome *out)
     const char *type = c->backend->act == IE_BF16 ? "bf16" : "f32";
     if (o->json) {
         printf("{\"bench\": \"step\", \"stage\": \"%s\", \"device\": \"%s\", \"type\": \"%s\", "
-               "\"threads\": %d, \"lanes\": %d, \"n\": %d, \"median_ms\": %.3f, \"p10_ms\": %.3f, "
+               "\"threads\": %d, \"clock\": \"%s\", \"lanes\": %d, \"n\": %d, \"median_ms\": %.3f, "
+               "\"p10_ms\": %.3f, "
                "\"p90_ms\": %.3f, \"flop\": %.0f, \"bytes\": %.0f, \"gflops\": %.2f, "
                "\"peak_gflops\": %.2f, \"percent_of_peak\": %.1f}\n",
-               o->step.directory, o->step.device, type, c->backend->threads, c->count, out->steps,
-               median * 1e3, low * 1e3, high * 1e3, c->cost.flop, c->cost.bytes, rate * 1e-9,
-               peak * 1e-9, 100 * rate / peak);
+               o->step.directory, o->step.device, type, c->backend->threads,
+               o->busy ? "processor" : "wall", c->count, out->steps, median * 1e3, low * 1e3,
+               high * 1e3, c->cost.flop, c->cost.bytes, rate * 1e-9, peak * 1e-9,
+               100 * rate / peak);
         return;
     }
     printf("%s, %s, %d lane%s: %.2f ms (p10 %.2f, p90 %.2f, n %d), %.2f GFLOP, %.1f MB, "
@@ -87,10 +90,10 @@ static ie_status profile(bench_step_case *c, const options *o, ie_error *err)
     bench_profile *p = ie_alloc(1, sizeof *p);
     if (!p) return ie_fail(err, IE_NO_MEMORY, "no memory for a profile");
     ie_status status = IE_OK;
-    bench_profile_begin(p, c->backend, c->unet);
-    const double start = bench_seconds(false);
+    bench_profile_begin(p, c->backend, c->unet, o->busy);
+    const double start = bench_seconds(o->busy);
     for (int i = 0; i < o->repeat && !status; i++) status = bench_step_run(c, err);
-    const double whole = bench_seconds(false) - start;
+    const double whole = bench_seconds(o->busy) - start;
     bench_profile_end(p, c->backend);
     for (int i = 0; i < p->count && !status; i++) {
         const bench_profile_row *r = &p->rows[i];
@@ -134,11 +137,12 @@ static ie_status write_prediction(bench_step_case *c, const char *path, ie_error
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "bench_step --stage DIR [--device cpu|ref] [--precision f32|bf16] [--threads N]\n"
-            "           [--lanes 1..256] [--tokens 1..1024] [--repeat 1..%d] [--inputs FILE]\n"
-            "           [--output FILE] [--json] [--profile] [--serve]\n",
-            MAX_REPEAT - 1);
+    fprintf(
+        stderr,
+        "bench_step --stage DIR [--device cpu|ref] [--precision f32|bf16] [--threads N]\n"
+        "           [--lanes 1..256] [--tokens 1..1024] [--repeat 1..%d] [--inputs FILE]\n"
+        "           [--output FILE] [--json] [--profile] [--serve] [--busy (with --threads 1)]\n",
+        MAX_REPEAT - 1);
     return 2;
 }
 
@@ -180,6 +184,8 @@ static bool parse(options *o, int argc, char **argv)
             o->profile = true;
         } else if (!strcmp(argv[i], "--serve")) {
             o->serve = true;
+        } else if (!strcmp(argv[i], "--busy")) {
+            o->busy = true;
         } else if (i + 1 == argc || !valued(o, argv[i], argv[i + 1])) {
             return false;
         } else {
@@ -188,7 +194,8 @@ static bool parse(options *o, int argc, char **argv)
     }
     const bench_step_options *s = &o->step;
     return s->directory && s->threads >= 0 && s->lanes >= 1 && s->lanes <= 256 && s->tokens >= 1 &&
-           s->tokens <= 1024 && o->repeat >= 1 && o->repeat < MAX_REPEAT;
+           s->tokens <= 1024 && o->repeat >= 1 && o->repeat < MAX_REPEAT &&
+           (!o->busy || s->threads == 1);
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@ static ie_status find(const bench_inputs *in, ie_tensor *out, const char *name, 
     for (uint64_t i = 0; i < ie_weights_count(in->index); i++) {
         if (!strcmp(ie_weights_at(in->index, i, out), name)) return IE_OK;
     }
+    *out = (ie_tensor){0};
     return ie_fail(err, IE_BAD_INPUT, "%s has no tensor '%s'", path, name);
 }
 

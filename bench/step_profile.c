@@ -16,7 +16,7 @@ static bench_profile *profile_of(ie_stream *s)
 __attribute__((format(printf, 4, 5))) static void note(bench_profile *p, double start, double flop,
                                                        const char *format, ...)
 {
-    const double seconds = bench_seconds(false) - start;
+    const double seconds = bench_seconds(p->busy) - start;
     char what[sizeof p->rows[0].what];
     va_list args;
     va_start(args, format);
@@ -56,7 +56,7 @@ static int conv(ie_stream *s, const ie_conv *native, const ie_conv_args *a)
 {
     bench_profile *p = profile_of(s);
     const ie_conv_layer *layer = conv_layer(p->unet, native);
-    const double start = bench_seconds(false);
+    const double start = bench_seconds(p->busy);
     const int code = p->ops->conv(p->stream, native, a);
     if (!layer) {
         note(p, start, 0, "conv ?");
@@ -78,7 +78,7 @@ static int conv(ie_stream *s, const ie_conv *native, const ie_conv_args *a)
 static int linear(ie_stream *s, const ie_linear *native, const ie_linear_args *a)
 {
     bench_profile *p = profile_of(s);
-    const double start = bench_seconds(false);
+    const double start = bench_seconds(p->busy);
     const int code = p->ops->linear(p->stream, native, a);
     const int64_t inputs = a->x.dim[2];
     note(p, start, 2.0 * (double)(ie_numel(a->y) * inputs), "linear %d rows %d to %d",
@@ -89,7 +89,7 @@ static int linear(ie_stream *s, const ie_linear *native, const ie_linear_args *a
 static int attention(ie_stream *s, const ie_attention_args *a)
 {
     bench_profile *p = profile_of(s);
-    const double start = bench_seconds(false);
+    const double start = bench_seconds(p->busy);
     const int code = p->ops->attention(p->stream, a);
     int64_t keys[2] = {0, 0};
     for (int i = 0; i < 2; i++) keys[i] = ie_present(a->keys[i].k) ? a->keys[i].k.dim[1] : 0;
@@ -102,7 +102,7 @@ static int attention(ie_stream *s, const ie_attention_args *a)
 static int moments(ie_stream *s, ie_tensor m, ie_tensor x)
 {
     bench_profile *p = profile_of(s);
-    const double start = bench_seconds(false);
+    const double start = bench_seconds(p->busy);
     const int code = p->ops->moments(p->stream, m, x);
     note(p, start, 0, "moments %dx%d %d", (int)x.dim[1], (int)x.dim[2], (int)x.dim[3]);
     return code;
@@ -111,7 +111,7 @@ static int moments(ie_stream *s, ie_tensor m, ie_tensor x)
 static int gather(ie_stream *s, ie_tensor y, const ie_source *sources, int count)
 {
     bench_profile *p = profile_of(s);
-    const double start = bench_seconds(false);
+    const double start = bench_seconds(p->busy);
     const int code = p->ops->gather(p->stream, y, sources, count);
     note(p, start, 0, "gather %dx%d %d", (int)y.dim[1], (int)y.dim[2], (int)y.dim[3]);
     return code;
@@ -120,7 +120,7 @@ static int gather(ie_stream *s, ie_tensor y, const ie_source *sources, int count
 static int add_rows(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor slots, ie_tensor index)
 {
     bench_profile *p = profile_of(s);
-    const double start = bench_seconds(false);
+    const double start = bench_seconds(p->busy);
     const int code = p->ops->add_rows(p->stream, y, x, slots, index);
     note(p, start, 0, "add_rows %d", (int)y.dim[1]);
     return code;
@@ -130,7 +130,7 @@ static int add(ie_stream *s, ie_tensor y, ie_tensor y_moments, ie_tensor a, ie_t
                float alpha, float beta)
 {
     bench_profile *p = profile_of(s);
-    const double start = bench_seconds(false);
+    const double start = bench_seconds(p->busy);
     const int code = p->ops->add(p->stream, y, y_moments, a, b, alpha, beta);
     note(p, start, 0, "add %dx%d %d", (int)y.dim[1], (int)y.dim[2], (int)y.dim[3]);
     return code;
@@ -139,7 +139,7 @@ static int add(ie_stream *s, ie_tensor y, ie_tensor y_moments, ie_tensor a, ie_t
 static int sinusoid(ie_stream *s, ie_tensor y, ie_tensor v, float max_period)
 {
     bench_profile *p = profile_of(s);
-    const double start = bench_seconds(false);
+    const double start = bench_seconds(p->busy);
     const int code = p->ops->sinusoid(p->stream, y, v, max_period);
     note(p, start, 0, "sinusoid %d", (int)y.dim[1]);
     return code;
@@ -147,8 +147,9 @@ static int sinusoid(ie_stream *s, ie_tensor y, ie_tensor v, float max_period)
 
 /* ---- begin and end -------------------------------------------------------------------------------------------------- */
 
-void bench_profile_begin(bench_profile *p, ie_backend *backend, const ie_unet *unet)
+void bench_profile_begin(bench_profile *p, ie_backend *backend, const ie_unet *unet, bool busy)
 {
+    p->busy = busy;
     p->count = 0;
     p->unet = unet;
     p->ops = backend->ops;

@@ -21,12 +21,13 @@ typedef struct bench_profile {
     ie_stream *stream; /* likewise */
     ie_ops table;
     const ie_unet *unet;
+    bool busy; /* processor time instead of the wall clock */
     int count;
     bench_profile_row rows[BENCH_PROFILE_ROWS];
 } bench_profile;
 
 /* From here until the end, operations on this backend are timed; `unet` has its layers prepared already. */
-void bench_profile_begin(bench_profile *p, ie_backend *backend, const ie_unet *unet);
+void bench_profile_begin(bench_profile *p, ie_backend *backend, const ie_unet *unet, bool busy);
 /* The backend is as it was; rows are sorted, the most expensive first. */
 void bench_profile_end(bench_profile *p, ie_backend *backend);
 

@@ -1,0 +1,215 @@
+/* bench_edit.c - one whole edit through the public interface: seconds, and memory against what the engine said it takes.
+ *
+ *   bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--seed N] [--json]
+ *
+ * An image of canvas size with an elliptic mask, the model's own steps and guidance. Memory is the process's highest
+ * resident size (VmHWM, Linux) while opening and while editing, minus what it was before the engine existed, with the
+ * caller's pixels in place; it is set against weights + workspace of ie_engine_describe. A process that opens the engine,
+ * edits and ends is what a user runs, so every run of this program makes one edit. SPDX-License-Identifier: Apache-2.0 */
+#include "imagen_editor.h"
+#include "timing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CANVAS = 1024 };
+
+typedef struct options {
+    const char *model;
+    ie_options engine;
+    uint64_t seed;
+    bool json;
+} options;
+
+typedef struct outcome {
+    ie_engine_info info;
+    ie_price price;
+    double open_seconds, edit_seconds, stage_seconds[IE_MAX_STAGES];
+    double before, open_peak, edit_peak; /* resident bytes */
+    double anonymous, mapped;            /* of them after the edit: memory of its own, files */
+} outcome;
+
+/* ---- resident memory ------------------------------------------------------------------------------------------------- */
+
+/* A field of /proc/self/status in bytes; 0 where there is none. */
+static double status_bytes(const char *field)
+{
+    char line[256];
+    double kilobytes = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        if (!strncmp(line, field, strlen(field))) kilobytes = strtod(line + strlen(field), NULL);
+    }
+    if (f) fclose(f);
+    return 1024 * kilobytes;
+}
+
+/* VmHWM starts again from what is resident now. */
+static void forget_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    if (!f) return;
+    fputs("5\n", f);
+    fclose(f);
+}
+
+/* ---- the edit -------------------------------------------------------------------------------------------------------- */
+
+static ie_pixels pixels(int channels)
+{
+    const ie_pixels p = {
+        .width = CANVAS,
+        .height = CANVAS,
+        .channels = channels,
+        .bits = 8,
+        .row_bytes = (size_t)CANVAS * (size_t)channels,
+        .data = malloc((size_t)CANVAS * CANVAS * (size_t)channels),
+    };
+    return p;
+}
+
+/* Slow gradients, and an ellipse of a third of the width to fill. */
+static void paint(const ie_pixels *image, const ie_pixels *mask, const ie_pixels *output)
+{
+    uint8_t *rgb = image->data, *fill = mask->data;
+    for (int y = 0; y < CANVAS; y++) {
+        for (int x = 0; x < CANVAS; x++) {
+            const int i = y * CANVAS + x, dx = x - CANVAS / 2, dy = y - CANVAS / 2;
+            rgb[3 * i] = (uint8_t)(x / 4);
+            rgb[3 * i + 1] = (uint8_t)(y / 4);
+            rgb[3 * i + 2] = (uint8_t)((x + y) / 8);
+            fill[i] = 4 * dx * dx + 9 * dy * dy < CANVAS * CANVAS / 4 ? 255 : 0;
+        }
+    }
+    memset(output->data, 0, (size_t)CANVAS * output->row_bytes); /* resident from the start */
+}
+
+typedef struct watch {
+    double began, seconds[IE_MAX_STAGES];
+} watch;
+
+static int tick(void *user, int stage, int step, int steps)
+{
+    watch *w = user;
+    (void)step;
+    (void)steps;
+    w->seconds[stage] = bench_seconds(false) - w->began;
+    return 0;
+}
+
+static ie_status run(outcome *out, const options *o, ie_request *r, ie_error *err)
+{
+    ie_engine *engine = NULL;
+    watch w = {0};
+    r->progress = tick;
+    r->user = &w;
+    forget_peak();
+    out->before = status_bytes("VmHWM:");
+    const double start = bench_seconds(false);
+    ie_status status = ie_engine_open(&engine, o->model, &o->engine, err);
+    if (status) return status;
+    out->open_seconds = bench_seconds(false) - start;
+    out->open_peak = status_bytes("VmHWM:");
+    forget_peak();
+    ie_engine_describe(engine, &out->info);
+    status = ie_price_edit(engine, r, 1, &out->price, err);
+    w.began = bench_seconds(false);
+    if (!status) status = ie_edit(engine, r, 1, err);
+    out->edit_seconds = bench_seconds(false) - w.began;
+    for (int i = 0; i < out->info.stage_count; i++)
+        out->stage_seconds[i] = w.seconds[i] - (i ? w.seconds[i - 1] : 0);
+    out->edit_peak = status_bytes("VmHWM:");
+    out->anonymous = status_bytes("RssAnon:");
+    out->mapped = status_bytes("RssFile:");
+    ie_engine_close(&engine);
+    return status;
+}
+
+/* ---- reporting ------------------------------------------------------------------------------------------------------- */
+
+static void report(const outcome *o, bool json)
+{
+    const ie_engine_info *info = &o->info;
+    const double planned = (double)(info->weight_bytes + info->workspace_bytes);
+    const double open = o->open_peak - o->before, edit = o->edit_peak - o->before;
+    const double peak = open > edit ? open : edit;
+    printf(json ? "{\"bench\": \"edit\", \"model\": \"%s\", \"device\": \"%s\", \"threads\": %d, "
+                  "\"open_s\": %.3f, \"edit_s\": %.3f, \"flop\": %.0f"
+                : "%s on %s (threads %d): opened in %.3f s, edited in %.3f s, %.3g FLOP\n",
+           info->model_name, info->device, info->threads, o->open_seconds, o->edit_seconds,
+           o->price.flop);
+    for (int i = 0; i < info->stage_count; i++) {
+        printf(json ? "%s{\"stage\": \"%s\", \"s\": %.3f, \"passes\": %d}"
+                    : "%s%s %.3f s, %d passes\n",
+               !json ? "  "
+               : i   ? ", "
+                     : ", \"stages\": [",
+               info->stages[i].name, o->stage_seconds[i], o->price.passes[i]);
+    }
+    printf(json
+               ? "], \"weight_bytes\": %.0f, \"workspace_bytes\": %.0f, \"open_peak_bytes\": %.0f, "
+                 "\"edit_peak_bytes\": %.0f, \"over_plan_percent\": %.2f, \"before_bytes\": %.0f, "
+                 "\"anonymous_bytes\": %.0f, \"mapped_bytes\": %.0f}\n"
+               : "  weights %.0f + workspace %.0f bytes; peak while opening %.0f, while editing "
+                 "%.0f: %+.2f %% (before %.0f; after: anonymous %.0f, mapped %.0f)\n",
+           (double)info->weight_bytes, (double)info->workspace_bytes, open, edit,
+           100 * (peak / planned - 1), o->before, o->anonymous, o->mapped);
+}
+
+static bool parse(options *o, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
+        if (!strcmp(name, "--json")) {
+            o->json = true;
+            continue;
+        }
+        if (!strcmp(name, "--model")) {
+            o->model = value;
+        } else if (!strcmp(name, "--device")) {
+            o->engine.device = value;
+        } else if (!strcmp(name, "--threads")) {
+            o->engine.threads = (int)strtol(value, NULL, 10);
+        } else if (!strcmp(name, "--seed")) {
+            o->seed = strtoull(value, NULL, 10);
+        } else if (!strcmp(name, "--precision") && !strcmp(value, "bf16")) {
+            o->engine.precision = IE_PRECISION_BF16;
+        } else if (strcmp(name, "--precision") != 0 || strcmp(value, "f32") != 0) {
+            return false;
+        }
+        i++;
+    }
+    return o->model != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    options o = {0};
+    ie_options_default(&o.engine);
+    o.engine.device = "cpu";
+    if (!parse(&o, argc, argv)) {
+        fprintf(stderr, "bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] "
+                        "[--threads N] [--seed N] [--json]\n");
+        return 2;
+    }
+    ie_error err = {0};
+    outcome out = {0};
+    ie_request r;
+    ie_request_default(&r);
+    r.image = pixels(3);
+    r.mask = pixels(1);
+    r.output = pixels(3);
+    r.prompt = "a glass fish bowl on the table";
+    r.seed = o.seed;
+    int status = IE_NO_MEMORY;
+    if (r.image.data && r.mask.data && r.output.data) {
+        paint(&r.image, &r.mask, &r.output);
+        status = (int)run(&out, &o, &r, &err);
+    }
+    if (status) fprintf(stderr, "bench_edit: %s\n", err.text);
+    if (!status) report(&out, o.json);
+    free(r.image.data);
+    free(r.mask.data);
+    free(r.output.data);
+    return status;
+}
