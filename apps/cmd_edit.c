@@ -130,7 +130,8 @@ const ie_command ie_command_edit = {
     .examples = examples,
     .notes =
         "The result has the image's size, bits and transparency. What the mask keeps comes back "
-        "unchanged, byte for byte, in PNG and WebP. A mask with transparency is refused unless "
+        "unchanged, byte for byte, in PNG and WebP. The colour profile is kept, camera data is "
+        "not. A mask with transparency is refused unless "
         "--mask-edit transparent says that clear pixels are the edit.\n\n"
         "guidance: 1 is the model as it is, more follows the prompt more closely (0 to 1000). "
         "30~1@0.1 is 30 for the first tenth of the steps, then 1 and 30 in turn (@0.1 may be left "

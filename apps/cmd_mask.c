@@ -87,6 +87,9 @@ static ie_status check_values(const mask_values *v, ie_error *err)
     if (v->preview && !v->image) {
         return ie_app_fail(err, IE_BAD_ARGUMENT, "--preview needs --image");
     }
+    if (v->preview && !strcmp(v->preview, v->output)) {
+        return ie_app_fail(err, IE_BAD_ARGUMENT, "--preview and --output name the same file");
+    }
     if (v->mask_edit && !v->mask) {
         return ie_app_fail(err, IE_BAD_ARGUMENT, "--mask-edit is about --mask, which is not given");
     }

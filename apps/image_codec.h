@@ -34,8 +34,8 @@ ie_status ie_image_allocate(ie_image *image, uint64_t width, uint64_t height, in
 ie_status ie_image_check_size(uint64_t width, uint64_t height, const ie_encoded *file,
                               ie_error *err);
 
-/* Keep a copy of an ICC profile, if it is for RGB. Another one (of a grey image that became RGB) is
- * left out, and the image's note says so. */
+/* Keep a copy of an ICC profile, if it is for RGB. Another one (of a grey image that became RGB),
+ * or one that no JPEG could carry, is left out, and the image's note says so. */
 ie_status ie_image_keep_icc(ie_image *image, const uint8_t *icc, size_t bytes, ie_error *err);
 
 /* Turn the image upright: `orientation` as in exif.h. */

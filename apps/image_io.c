@@ -136,7 +136,12 @@ void ie_image_release(ie_image *image)
 
 ie_status ie_image_keep_icc(ie_image *image, const uint8_t *icc, size_t bytes, ie_error *err)
 {
-    enum { HEADER = 128, SPACE = 16 };
+    enum { HEADER = 128, SPACE = 16, MAX_BYTES = 255 * 65519 }; /* what a JPEG can carry */
+    if (bytes > MAX_BYTES) {
+        (void)snprintf(image->note, sizeof image->note,
+                       "its colour profile is larger than 16 MB and is left out");
+        return IE_OK;
+    }
     if (bytes < HEADER || memcmp(icc + SPACE, "RGB ", 4) != 0) {
         (void)snprintf(image->note, sizeof image->note,
                        "its colour profile is not one for RGB and is left out");

@@ -123,13 +123,15 @@ static bool put_with_profile(FILE *stream, const ie_image *image, const WebPMemo
            put(stream, file->mem + RIFF_HEADER, pixel_chunk);
 }
 
-/* The lossless file in memory; false with a reason. */
-static bool compress(const ie_pixels *p, WebPMemoryWriter *writer, const char **reason)
+/* The lossless file in memory. */
+static ie_status compress(const ie_pixels *p, WebPMemoryWriter *writer, const char *path,
+                          ie_error *err)
 {
     WebPConfig config;
     WebPPicture picture;
-    *reason = "libwebp's version does not fit its header";
-    if (!WebPConfigInit(&config) || !WebPPictureInit(&picture)) return false;
+    if (!WebPConfigInit(&config) || !WebPPictureInit(&picture)) {
+        return ie_app_fail(err, IE_IO, "cannot write %s: libwebp does not fit its header", path);
+    }
     config.lossless = 1;
     config.exact = 1; /* keep colours under clear pixels: they may be unmasked */
     picture.use_argb = 1;
@@ -141,11 +143,14 @@ static bool compress(const ie_pixels *p, WebPMemoryWriter *writer, const char **
                              ? WebPPictureImportRGBA(&picture, p->data, (int)p->row_bytes)
                              : WebPPictureImportRGB(&picture, p->data, (int)p->row_bytes);
     const bool encoded = imported && WebPEncode(&config, &picture);
-    *reason = picture.error_code == VP8_ENC_ERROR_OUT_OF_MEMORY || !imported
-                  ? "out of memory"
-                  : "libwebp cannot encode it";
+    const int code = picture.error_code;
     WebPPictureFree(&picture);
-    return encoded;
+    if (encoded) return IE_OK;
+    if (!imported || code == VP8_ENC_ERROR_OUT_OF_MEMORY ||
+        code == VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY) {
+        return ie_app_fail(err, IE_NO_MEMORY, "no memory to write %s", path);
+    }
+    return ie_app_fail(err, IE_IO, "cannot write %s: libwebp's error %d", path, code);
 }
 
 ie_status ie_webp_encode(ie_image *image, FILE *stream, const ie_write_options *options,
@@ -153,13 +158,10 @@ ie_status ie_webp_encode(ie_image *image, FILE *stream, const ie_write_options *
 {
     (void)options;
     WebPMemoryWriter writer;
-    const char *reason = NULL;
-    ie_status status = IE_OK;
     WebPMemoryWriterInit(&writer);
-    if (!compress(&image->pixels, &writer, &reason)) {
-        status = ie_app_fail(err, IE_IO, "cannot write %s: %s", path, reason);
-    } else if (!(image->colour.icc ? put_with_profile(stream, image, &writer)
-                                   : put(stream, writer.mem, writer.size))) {
+    ie_status status = compress(&image->pixels, &writer, path, err);
+    if (status == IE_OK && !(image->colour.icc ? put_with_profile(stream, image, &writer)
+                                               : put(stream, writer.mem, writer.size))) {
         status = ie_app_fail(err, IE_IO, "cannot write %s: %s", path, strerror(errno));
     }
     WebPMemoryWriterClear(&writer);

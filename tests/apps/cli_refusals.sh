@@ -54,6 +54,7 @@ expect 2 '--size 0x9: legal is WIDTHxHEIGHT' mask --size 0x9 --box 1,1,2,2 --out
 expect 2 '--box 1,1,0,2: legal is x,y,w,h' mask --size 9x9 --box 1,1,0,2 --output m.png
 expect 2 '9,9,2,2 covers no pixel of an image of 9 x 9' mask --size 9x9 --box 9,9,2,2 --output m.png
 expect 2 'the mask would be empty' mask --size 9x9 --box 0,0,9,9 --invert --output m.png
+expect 2 'name the same file' mask --image rgb.png --box 1,1,2,2 --preview m.png --output m.png
 expect 2 '--preview needs --image' mask --size 9x9 --box 1,1,2,2 --preview p.png --output m.png
 if has jpeg; then
     edit 2 'cannot hold the image'"'"'s transparency: write .png' --image rgba.png --mask mask.png --output out.jpg

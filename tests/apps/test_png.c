@@ -254,6 +254,12 @@ static void a_profile_that_cannot_be_kept_is_announced(void **state)
     assert_null(image.colour.icc);
     assert_non_null(strstr(image.note, "left out"));
 
+    bytes huge = make_icc(255 * 65519 + 1, "RGB ");
+    assert_int_equal(ie_image_keep_icc(&image, huge.data, huge.size, NULL), IE_OK);
+    assert_null(image.colour.icc);
+    assert_non_null(strstr(image.note, "larger than 16 MB"));
+    bytes_free(&huge);
+
     /* libpng refuses a profile whose size field is wrong: it must be said, not dropped. */
     bytes broken = make_icc(200, "RGB ");
     broken.data[3]++;
@@ -308,8 +314,12 @@ static void a_truncated_png_is_refused_wherever_it_ends(void **state)
 static void a_png_with_any_byte_changed_is_refused(void **state)
 {
     (void)state;
-    const ie_write_options options = {0};
+    static const ie_text_entry text = {"Prompt", "a fish"};
+    const ie_write_options options = {.text = &text, .text_count = 1};
     ie_image image = noise_image(9, 7, 4, 8, 1);
+    bytes icc = make_icc(200, "RGB "); /* chunks that are not critical count too */
+    image.colour.icc = icc.data;
+    image.colour.icc_bytes = icc.size;
     bytes file = encode(ie_png_encode, &image, &options);
     for (size_t i = 0; i < file.size; i++) {
         ie_image back;
