@@ -1,11 +1,14 @@
-/* bench_edit.c - one whole edit through the public interface: seconds, and memory against what the engine said it takes.
+/* bench_edit.c - one whole edit through the public interface: seconds, and memory against what the
+ * engine said it takes.
  *
- *   bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--seed N] [--json]
+ *   bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--seed N]
+ *              [--json]
  *
- * An image of canvas size with an elliptic mask, the model's own steps and guidance. Memory is the process's highest
- * resident size (VmHWM, Linux) while opening and while editing, minus what it was before the engine existed, with the
- * caller's pixels in place; it is set against weights + workspace of ie_engine_describe. A process that opens the engine,
- * edits and ends is what a user runs, so every run of this program makes one edit. SPDX-License-Identifier: Apache-2.0 */
+ * An image of canvas size with an elliptic mask, the model's own steps and guidance. Memory is the
+ * process's highest resident size (VmHWM, Linux) while opening and while editing, minus what it
+ * was before the engine existed, with the caller's pixels in place; it is set against weights +
+ * workspace of ie_engine_describe. A process that opens the engine, edits and ends is what a user
+ * runs, so every run of this program makes one edit. SPDX-License-Identifier: Apache-2.0 */
 #include "imagen_editor.h"
 #include "timing.h"
 
@@ -29,7 +32,7 @@ typedef struct outcome {
     double anonymous, mapped;            /* of them after the edit: memory of its own, files */
 } outcome;
 
-/* ---- resident memory ------------------------------------------------------------------------------------------------- */
+/* ---- resident memory ------------------------------------------------------------------------- */
 
 /* A field of /proc/self/status in bytes; 0 where there is none. */
 static double status_bytes(const char *field)
@@ -53,7 +56,7 @@ static void forget_peak(void)
     fclose(f);
 }
 
-/* ---- the edit -------------------------------------------------------------------------------------------------------- */
+/* ---- the edit -------------------------------------------------------------------------------- */
 
 static ie_pixels pixels(int channels)
 {
@@ -125,7 +128,7 @@ static ie_status run(outcome *out, const options *o, ie_request *r, ie_error *er
     return status;
 }
 
-/* ---- reporting ------------------------------------------------------------------------------------------------------- */
+/* ---- reporting ------------------------------------------------------------------------------- */
 
 static void report(const outcome *o, bool json)
 {

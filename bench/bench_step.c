@@ -1,15 +1,17 @@
 /* bench_step.c - one U-Net forward pass of a model, against this machine's own peak.
  *
- *   bench_step --stage DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--lanes N] [--tokens T] [--repeat N]
- *              [--inputs FILE] [--output FILE] [--json] [--profile] [--serve] [--busy]
+ *   bench_step --stage DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--lanes N]
+ *              [--tokens T] [--repeat N] [--inputs FILE] [--output FILE] [--json] [--profile]
+ *              [--serve] [--busy]
  *
- * Timed in turns with a large oneDNN matrix product of the same type (the peak), in Thue-Morse order. Printed: median and
- * p10-p90, GFLOP/s, share of the peak, FLOP and bytes as the engine counts them; with --profile the time by operation and
- * shape. --inputs takes tensors that another program runs too, --output writes the prediction (raw f32).
- * --busy counts processor time instead of the wall clock, for a machine that others use too; it needs --threads 1.
- * --serve times nothing by itself: for every line "run" on the standard input it makes one pass and answers with its wall
- * and processor seconds, so that a driver can take turns between this program and another (scripts/bench).
- * SPDX-License-Identifier: Apache-2.0 */
+ * Timed in turns with a large oneDNN matrix product of the same type (the peak), in Thue-Morse
+ * order. Printed: median and p10-p90, GFLOP/s, share of the peak, FLOP and bytes as the engine
+ * counts them; with --profile the time by operation and shape. --inputs takes tensors that another
+ * program runs too, --output writes the prediction (raw f32). --busy counts processor time instead
+ * of the wall clock, for a machine that others use too; it needs --threads 1. --serve times
+ * nothing by itself: for every line "run" on the standard input it makes one pass and answers with
+ * its wall and processor seconds, so that a driver can take turns between this program and another
+ * (scripts/bench). SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 #include "step_case.h"
 #include "step_profile.h"
@@ -32,7 +34,7 @@ typedef struct outcome {
     int steps, peaks;
 } outcome;
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------ */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static ie_status time_turns(bench_step_case *c, const options *o, outcome *out, ie_error *err)
 {
@@ -108,7 +110,7 @@ static ie_status profile(bench_step_case *c, const options *o, ie_error *err)
     return status;
 }
 
-/* ---- serving -------------------------------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static ie_status serve(bench_step_case *c, ie_error *err)
 {
@@ -133,7 +135,7 @@ static ie_status write_prediction(bench_step_case *c, const char *path, ie_error
     return fclose(f) == 0 && whole ? IE_OK : ie_fail(err, IE_IO, "cannot write %s", path);
 }
 
-/* ---- the command line ------------------------------------------------------------------------------------------------ */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 static int usage(void)
 {

@@ -13,7 +13,8 @@ static ie_status place(bench_step_case *c, ie_tensor *out, ie_tensor host, ie_er
     return c->arena.measuring ? IE_OK : ie_upload(c->backend, *out, host.data, err);
 }
 
-/* What a request brings once: text and canvas of every slot, then the diffusion state and the enlarged image. */
+/* What a request brings once: text and canvas of every slot, then the diffusion state and the
+ * enlarged image. */
 static ie_status fill_slots(bench_step_case *c, const bench_inputs *in, ie_error *err)
 {
     const bool runs = !c->arena.measuring;

@@ -1,9 +1,10 @@
-/* step_case.h - one U-Net of a model directory with everything a forward pass needs, ready to be run again and again.
+/* step_case.h - one U-Net of a model directory with everything a forward pass needs, ready to be
+ * run again and again.
  *
- * Inputs come from a safetensors file (so that another program can run the same) or are made up; names and shapes,
- * N lanes: v [N], v_aug [N], z and low [N, R, R, 3], text.tokens [N, T, D], all f32; text.length [N] i32;
- * canvas.rgb [N, K, K, 3] and canvas.mask [N, K, K, 1] u8. v_aug and low are for stages with a low-resolution image.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Inputs come from a safetensors file (so that another program can run the same) or are made up;
+ * names and shapes, N lanes: v [N], v_aug [N], z and low [N, R, R, 3], text.tokens [N, T, D], all
+ * f32; text.length [N] i32; canvas.rgb [N, K, K, 3] and canvas.mask [N, K, K, 1] u8. v_aug and low
+ * are for stages with a low-resolution image. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_BENCH_STEP_CASE_H
 #define IE_BENCH_STEP_CASE_H
 
@@ -33,7 +34,8 @@ typedef struct bench_step_case {
     int count;    /* N */
 } bench_step_case;
 
-/* The backend is entered until the case is closed; every case that was opened, also without success, is closed. */
+/* The backend is entered until the case is closed; every case that was opened, also without
+ * success, is closed. */
 ie_status bench_step_open(bench_step_case *c, const bench_step_options *o, ie_error *err);
 ie_status bench_step_run(bench_step_case *c, ie_error *err);
 void bench_step_close(bench_step_case *c);

@@ -1,4 +1,5 @@
-/* step_inputs.h - host tensors of a bench step: read from a file, or made up.  SPDX-License-Identifier: Apache-2.0 */
+/* step_inputs.h - host tensors of a bench step: read from a file, or made up.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_BENCH_STEP_INPUTS_H
 #define IE_BENCH_STEP_INPUTS_H
 

@@ -34,7 +34,7 @@ __attribute__((format(printf, 4, 5))) static void note(bench_profile *p, double 
     p->rows[i].seconds += seconds;
 }
 
-/* ---- which layer is this? ------------------------------------------------------------------------------------------- */
+/* ---- which layer is this? -------------------------------------------------------------------- */
 
 static const ie_conv_layer *conv_layer(const ie_unet *u, const ie_conv *native)
 {
@@ -50,7 +50,7 @@ static const ie_conv_layer *conv_layer(const ie_unet *u, const ie_conv *native)
     return NULL;
 }
 
-/* ---- the entries ---------------------------------------------------------------------------------------------------- */
+/* ---- the entries ----------------------------------------------------------------------------- */
 
 static int conv(ie_stream *s, const ie_conv *native, const ie_conv_args *a)
 {
@@ -145,7 +145,7 @@ static int sinusoid(ie_stream *s, ie_tensor y, ie_tensor v, float max_period)
     return code;
 }
 
-/* ---- begin and end -------------------------------------------------------------------------------------------------- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 void bench_profile_begin(bench_profile *p, ie_backend *backend, const ie_unet *unet, bool busy)
 {

@@ -1,5 +1,5 @@
-/* timing.h - what every bench shares: a clock, order statistics, and the order in which two things are timed.
- * SPDX-License-Identifier: Apache-2.0 */
+/* timing.h - what every bench shares: a clock, order statistics, and the order in which two things
+ * are timed. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_BENCH_TIMING_H
 #define IE_BENCH_TIMING_H
 
@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Wall clock, or the processor time of all threads (`busy`: on a machine that others use too, with one thread). */
+/* Wall clock, or the processor time of all threads (`busy`: on a machine that others use too, with
+ * one thread). */
 static inline double bench_seconds(bool busy)
 {
     struct timespec t;
@@ -28,7 +29,8 @@ static inline double bench_quantile(double *samples, int count, double q)
     return samples[(int)(q * (count - 1) + 0.5)];
 }
 
-/* 0110 1001 1001 0110 ...: whether turn i belongs to the second of two contestants. Cancels linear and quadratic drift. */
+/* 0110 1001 1001 0110 ...: whether turn i belongs to the second of two contestants. Cancels linear
+ * and quadratic drift. */
 static inline bool bench_second_turn(unsigned i)
 {
     return __builtin_parity(i);

@@ -39,8 +39,8 @@ def reversed_turn(i: int) -> bool:
 
 
 def rounds(turns: list[Turn], count: int) -> list[list[tuple[float, float]]]:
-    """Every contestant once a round, in the given order or in reverse (Thue-Morse); after one pass each
-    that does not count. The result is by contestant."""
+    """Every contestant once a round, in the given order or in reverse (Thue-Morse); after one pass
+    each that does not count. The result is by contestant."""
     times: list[list[tuple[float, float]]] = [[] for _ in turns]
     for turn in turns:
         turn()
@@ -55,8 +55,8 @@ def rounds(turns: list[Turn], count: int) -> list[list[tuple[float, float]]]:
 def compare(
     times: list[list[tuple[float, float]]], names: list[str], clock: int
 ) -> dict[str, Any]:
-    """The first contestant against the fastest of the others (by median): both samples, the ratio of the
-    medians (above 1: the first is faster), and the spread of the ratios of single rounds."""
+    """The first contestant against the fastest of the others (by median): both samples, the ratio
+    of the medians (above 1: the first is faster), and the spread of the ratios of single rounds."""
     seconds = [[turn[clock] for turn in turns] for turns in times]
     medians = [quantile(turns, 0.5) for turns in seconds]
     best = min(range(1, len(names)), key=medians.__getitem__)

@@ -1,7 +1,8 @@
 """The models that are timed: configurations of bench/configs with random weights.
 
-Weights come from scripts/make_toy_model (NumPy, no PyTorch) and lie below build/bench-models, where they are
-made once. A configuration with a cascade.json becomes a whole model directory; the others are single stages.
+Weights come from scripts/make_toy_model (NumPy, no PyTorch) and lie below build/bench-models, where
+they are made once. A configuration with a cascade.json becomes a whole model directory; the others
+are single stages.
 
 SPDX-License-Identifier: Apache-2.0
 """

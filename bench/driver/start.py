@@ -24,7 +24,8 @@ def run(options: Any) -> Iterator[dict[str, Any]]:
     folder = str(models.cascade(options.model))
     for arguments in (["--version"], ["inspect", "--model", folder]):
         times = Sample.of([seconds([program, *arguments]) for _ in range(options.runs)])
-        print(f"imagen-editor {arguments[0]}: {times.median:.0f} ms ({times.p10:.0f} - {times.p90:.0f})")
+        spread = f"{times.median:.0f} ms ({times.p10:.0f} - {times.p90:.0f})"
+        print(f"imagen-editor {arguments[0]}: {spread}")
         yield {
             "bench": "start", "command": arguments[0], "model": options.model,
             "runs": options.runs, "wall_ms": dataclasses.asdict(times), **machine.facts(),

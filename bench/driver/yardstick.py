@@ -1,8 +1,8 @@
 """The same U-Net in PyTorch, made as fast as PyTorch makes it without changing what it computes.
 
-The model is scripts/reference's. For speed only: everything our engine keeps per request is computed once
-here too (text features, text keys and values of every layer, the encoded canvas), and attention goes through
-PyTorch's fused kernel. What is timed is one forward pass, like ours.
+The model is scripts/reference's. For speed only: everything our engine keeps per request is
+computed once here too (text features, text keys and values of every layer, the encoded canvas), and
+attention goes through PyTorch's fused kernel. What is timed is one forward pass, like ours.
 
 SPDX-License-Identifier: Apache-2.0
 """
