@@ -54,9 +54,9 @@ def to_bytes(image: Tensor) -> Tensor:
     return scaled.floor().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def null_text(width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def null_text(like: Tensor) -> tuple[Tensor, Tensor]:
     """The text of the unconditional branch: one token whose encoder output is zero."""
-    return torch.zeros(1, 1, width, dtype=dtype), torch.ones(1, dtype=torch.long)
+    return like.new_zeros(1, 1, like.shape[2]), like.new_ones(1, dtype=torch.long)
 
 
 class Stage:
@@ -76,9 +76,9 @@ class Stage:
         seeds: list[int],
     ) -> Lanes:
         unet, count = self.unet, tokens.shape[0]
-        null_tokens, null_length = null_text(tokens.shape[2], tokens.dtype)
+        null_tokens, null_length = null_text(tokens)
         unconditional = unet.text(null_tokens, null_length).pick(
-            torch.zeros(count, dtype=torch.long)
+            null_length.new_zeros(count)
         )
         low = lambda_aug = None
         if previous is not None:
@@ -103,25 +103,25 @@ class Stage:
     def predict(self, z: Tensor, lanes: Lanes, text: TextFeatures, step: Step) -> Tensor:
         time = self.unet.config.time
         count = z.shape[0]
-        v = time_values(time_input(time, step.lam, step.t), count, z.dtype)
+        v = time_values(time_input(time, step.lam, step.t), count, z)
         v_aug = None
         if lanes.low is not None:
             value = time_input(time, lanes.lambda_aug or 0.0, lanes.aug_t or 0.0)
-            v_aug = time_values(value, count, z.dtype)
+            v_aug = time_values(value, count, z)
         return self.unet(z, v, text, lanes.conditioning, lanes.low, v_aug)
 
     def run(self, lanes: Lanes, seeds: list[int], trace: list[Tensor] | None = None) -> Tensor:
         """All steps for all requests; the clean images [N, 3, H, W]. `trace` collects every z."""
         config, size = self.config, self.unet.config.resolution
-        dtype = lanes.conditioning.dtype
-        z = self.noise(seeds, philox.INITIAL, size).to(dtype)
+        like = lanes.conditioning
+        z = self.noise(seeds, philox.INITIAL, size).to(like)
         for i, weight in enumerate(guidance.weights(config.guidance, config.steps)):
             step = make_step(config.schedule, config.sampler, i, config.steps)
             conditional = self.predict(z, lanes, lanes.conditional, step)
             unconditional = None
             if weight != 1:
                 unconditional = self.predict(z, lanes, lanes.unconditional, step)
-            noise = self.noise(seeds, i, size).to(dtype) if step.noise > 0 else None
+            noise = self.noise(seeds, i, size).to(like) if step.noise > 0 else None
             z = torch.stack(
                 [
                     sampler.update(
@@ -148,9 +148,9 @@ class Stage:
         )
 
 
-def time_values(value: float, count: int, dtype: torch.dtype) -> Tensor:
+def time_values(value: float, count: int, like: Tensor) -> Tensor:
     """The time input of `count` lanes: computed in double and rounded to f32 once."""
-    return torch.full((count,), value, dtype=torch.float32).to(dtype)
+    return torch.full((count,), value, dtype=torch.float32).to(like)
 
 
 class Cascade:
