@@ -1,0 +1,4 @@
+"""Training of a cascade: see README.md.
+
+SPDX-License-Identifier: Apache-2.0
+"""

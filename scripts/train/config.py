@@ -1,0 +1,239 @@
+"""The configuration file of a training run: one stage of a cascade and how it is trained.
+
+Strict like a model's own files: an unknown key, a missing key or a value out of range is a
+ValueError that names the file and the key. README.md explains every key.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import copy
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..reference.config import (
+    StageConfig,
+    T5Config,
+    UNetConfig,
+    build,
+    choice,
+    parse_stage,
+    read_json,
+    require,
+)
+
+FORMAT = "imagen-editor-training"
+
+
+@dataclass
+class TextConfig:
+    length: int  # tokens, </s> included: text_length of cascade.json
+    dropout: float  # share of the samples that are trained with the null text
+    vocabulary: int  # most pieces of the tokenizer; 0 where the encoder is frozen
+    encoder: dict[str, Any] | None  # config.json of the T5 to train; None: frozen, given by --text
+
+    def check(self, where: str) -> None:
+        require(1 <= self.length <= 1024, where, "length is not in 1 .. 1024")
+        require(0 <= self.dropout < 1, where, "dropout is not in 0 .. 1")
+        require((self.encoder is None) == (self.vocabulary == 0), where, "vocabulary and encoder")
+
+
+@dataclass
+class DataConfig:
+    canvas: int  # side of the cached image that image-and-mask conditioning is made of
+    crop: int  # side of the training window at the stage's resolution; 0: the whole image
+    touch: float  # share of the windows that are placed on the mask's border
+    flip: float  # share of the samples that are mirrored, where no caption quotes a word
+    covered: float  # a described object counts as masked from this share of its box on
+    prompts: dict[str, float]  # weights of the kinds of prompt: full, simple, rich
+    validation: int  # images at the end of the set that are never trained on
+
+    def check(self, where: str) -> None:
+        kinds = {"full", "simple", "rich"}
+        require(set(self.prompts) == kinds, where, f"prompts needs the keys {sorted(kinds)}")
+        require(sum(self.prompts.values()) > 0, where, "prompts are all 0")
+        require(self.validation >= 1, where, "validation is not at least 1")
+        for name in ("touch", "flip", "covered"):
+            require(0 <= getattr(self, name) <= 1, where, f"{name} is not in 0 .. 1")
+
+
+@dataclass
+class RandomMask:
+    """Boxes or strokes. Lengths are parts of the canvas's side; every pair is lowest, highest."""
+
+    boxes: float  # share of box masks; the others are strokes
+    box_count: list[int]
+    box_side: list[float]
+    stroke_count: list[int]
+    stroke_points: list[int]
+    stroke_length: list[float]
+    stroke_width: list[float]
+
+
+@dataclass
+class ObjectMask:
+    """Which boxes of the annotations are masked. Every pair is lowest, highest."""
+
+    count: list[int]
+    score: float  # a box with a lower score is not used
+    area: list[float]  # of a usable box, as a part of the canvas
+    expand: list[float]  # each side moves outwards by this part of the box's size
+    jitter: float  # the box moves by up to this part of its size
+    union: float  # share of the samples where a random mask is joined to the boxes
+
+
+@dataclass
+class MaskConfig:
+    policy: str
+    full: float
+    random: RandomMask
+    object: ObjectMask
+
+    def check(self, where: str) -> None:
+        choice(self.policy, ("object", "random"), f"{where}: policy")
+        require(0 <= self.full <= 1, where, "full is not in 0 .. 1")
+        require(0 <= self.object.union <= 1, where, "object.union is not in 0 .. 1")
+        pairs = {**vars(self.random), **vars(self.object)}
+        for name, value in pairs.items():
+            if isinstance(value, list):
+                require(len(value) == 2 and value[0] <= value[1], where, f"{name}: not low, high")
+
+
+@dataclass
+class OptimiserConfig:
+    rate: float  # Adam's, after the warm-up
+    final_rate: float  # at the end of the cosine
+    warmup: int  # steps
+    steps: int
+    batch: int
+    betas: list[float]
+    eps: float
+    weight_decay: float
+    clip: float  # largest norm of the gradient; 0: any
+    ema: float
+
+    def check(self, where: str) -> None:
+        require(self.steps >= 1 and self.batch >= 1, where, "steps or batch is not at least 1")
+        require(0 <= self.warmup <= self.steps, where, "warmup is not in 0 .. steps")
+        require(0 <= self.ema < 1, where, "ema is not in 0 .. 1")
+
+
+@dataclass
+class RecordConfig:
+    """What is written while training. Minutes may be fractions; 0: after every step."""
+
+    checkpoint_minutes: float
+    sample_minutes: float
+    sample_count: int  # held-out images in a grid; 0: no grids
+    sample_steps: int
+    sample_prompts: list[str]  # more rows: the first held-out image and mask with these prompts
+
+
+@dataclass
+class TrainingConfig:
+    model: str  # name of the cascade
+    stage: StageConfig
+    unet: UNetConfig
+    text: TextConfig
+    data: DataConfig
+    mask: MaskConfig
+    optimiser: OptimiserConfig
+    record: RecordConfig
+    precision: str
+    seed: int
+    source: dict[str, Any]  # the file as it was read, to be stored and exported
+
+    @property
+    def side(self) -> int:
+        """Of the images the network sees in training."""
+        return self.data.crop or self.unet.resolution
+
+    @staticmethod
+    def read(path: Path) -> "TrainingConfig":
+        data = read_json(path, FORMAT)
+        return TrainingConfig.parse(data, str(path))
+
+    @staticmethod
+    def parse(data: dict[str, Any], where: str) -> "TrainingConfig":
+        source = copy.deepcopy(data)
+        sections = {
+            "text": TextConfig,
+            "data": DataConfig,
+            "optimiser": OptimiserConfig,
+            "record": RecordConfig,
+        }
+        parts: dict[str, Any] = {
+            name: build(cls, data.get(name), f"{where}: {name}") for name, cls in sections.items()
+        }
+        mask = dict(data.get("mask", {}))
+        parts["mask"] = build(
+            MaskConfig,
+            mask,
+            f"{where}: mask",
+            random=build(RandomMask, mask.get("random"), f"{where}: mask.random"),
+            object=build(ObjectMask, mask.get("object"), f"{where}: mask.object"),
+        )
+        require({"stage", "unet"} <= set(data), where, "stage or unet is missing")
+        index = 1 if data["unet"].get("low_resolution") else 0
+        parts["stage"] = parse_stage(data["stage"], index, f"{where}: stage")
+        parts["unet"] = UNetConfig.parse(data["unet"], f"{where}: unet")
+        keys = {field.name for field in fields(TrainingConfig)} - {"source"}
+        require(set(data) == keys, where, f"unknown or missing keys {sorted(set(data) ^ keys)}")
+        config = TrainingConfig(**{**data, **parts}, source=source)
+        config.check(where)
+        return config
+
+    def check(self, where: str) -> None:
+        for name in ("text", "data", "mask", "optimiser"):
+            getattr(self, name).check(f"{where}: {name}")
+        choice(self.precision, ("f32", "bf16"), f"{where}: precision")
+        unet, data = self.unet, self.data
+        canvas = unet.conditioning.resolution
+        require(canvas > 0, where, "unet.conditioning.resolution is 0: nothing is edited")
+        require(self.stage.guidance.kind != "list", where, "stage.guidance is a list")
+        if self.text.encoder is not None:
+            width = T5Config.parse({**self.text.encoder, "vocab_size": 1}, f"{where}: text").d_model
+            require(unet.text.width == width, where, "unet.text.width is not the encoder's d_model")
+        if unet.low_resolution:
+            require(unet.resolution % unet.low_resolution == 0, where, "low_resolution no divisor")
+        if data.crop:
+            require(
+                canvas == unet.resolution == data.canvas, where, "crops need canvas = resolution"
+            )
+            shrink = unet.resolution // max(unet.low_resolution, 1)
+            require(data.crop % shrink == 0 < unet.low_resolution, where, "crop does not divide")
+            require(data.crop <= unet.resolution, where, "crop is larger than resolution")
+            return
+        require(
+            data.canvas % unet.resolution == 0, where, "data.canvas is no multiple of resolution"
+        )
+        if data.canvas != canvas:
+            strides, kernel = unet.conditioning.strides, unet.conditioning.kernel
+            first = bool(strides) and strides[0] == kernel and data.canvas * kernel == canvas
+            require(first, where, "data.canvas is neither the canvas nor the canvas after a first "
+                    "convolution whose kernel is its stride")  # fmt: skip
+
+
+def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
+    """The same run with another number of steps in all."""
+    source = copy.deepcopy(config.source)
+    source["optimiser"]["steps"] = steps
+    source["optimiser"]["warmup"] = min(config.optimiser.warmup, steps)
+    return TrainingConfig.parse(source, "--steps")
+
+
+def differences(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[str]:
+    """The dotted names of the keys at which two configurations differ."""
+    result = []
+    for key in sorted(set(a) | set(b)):
+        name = prefix + key
+        if isinstance(a.get(key), dict) and isinstance(b.get(key), dict):
+            result += differences(a[key], b[key], name + ".")
+        elif a.get(key) != b.get(key):
+            result.append(name)
+    return result
+
+
+def dump(config: TrainingConfig) -> str:
+    return json.dumps({"format": FORMAT, "version": 1, **config.source}, indent=2) + "\n"

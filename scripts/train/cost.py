@@ -1,0 +1,83 @@
+"""What a stage costs: parameters, and floating-point operations of a training step.
+
+    python3 -m scripts.train.cost scripts/train/configs/demo/*.json
+
+Counted on tensors without data: convolutions and matrix products, forward, of the U-Net, its
+conditioning encoder and the text encoder where it is trained. A multiply-add counts 2; a training
+step takes three times the forward pass. `low` is the share of maps of half the side and below.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..reference.blocks import TextFeatures
+from ..reference.config import T5Config
+from ..reference.t5 import T5Encoder
+from ..reference.unet import UNet
+from .config import TrainingConfig
+from .stage import encode_canvas, trained_config
+
+TOKENS = 16  # of an ordinary caption
+
+
+def unet_flop(config: TrainingConfig, unet: UNet) -> tuple[float, float]:
+    """Forward FLOP of one sample, and of them those whose output is a full-size map."""
+    side, low = config.side, config.unet.low_resolution
+    z = torch.empty(1, 3, side, side)
+    valid = torch.ones(1, TOKENS, dtype=torch.bool)
+    width = config.unet.text.inner
+    text = TextFeatures(torch.empty(1, TOKENS, width), valid, torch.empty(1, config.unet.embedding))
+    canvas = torch.empty(1, 4, *(2 * [config.data.crop or config.data.canvas]))
+    scalar = torch.empty(1)
+    full = 0.0
+
+    def note(module: nn.Module, _: tuple, output: torch.Tensor) -> None:
+        nonlocal full
+        if isinstance(module, nn.Conv2d) and output.shape[-1] == side:
+            full += 2 * output.numel() * module.weight[0].numel()
+
+    hooks = [module.register_forward_hook(note) for module in unet.modules()]
+    with FlopCounterMode(display=False) as counter:
+        conditioning = encode_canvas(unet, canvas)
+        unet(z, scalar, text, conditioning, z if low else None, scalar if low else None)
+    for hook in hooks:
+        hook.remove()
+    return counter.get_total_flops(), full
+
+
+def text_flop(config: TrainingConfig) -> tuple[int, float]:
+    """Parameters and forward FLOP of one prompt."""
+    assert config.text.encoder is not None
+    data = {**config.text.encoder, "vocab_size": config.text.vocabulary}
+    encoder = T5Encoder(T5Config.parse(data, "text.encoder"))
+    ids = torch.zeros(1, TOKENS, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        encoder(ids, torch.full((1,), TOKENS))
+    return sum(p.numel() for p in encoder.parameters()), counter.get_total_flops()
+
+
+def main() -> None:
+    for path in map(Path, sys.argv[1:]):
+        config = TrainingConfig.read(path)
+        with torch.device("meta"):
+            unet = UNet(trained_config(config), zero_init=False)
+            flop, full = unet_flop(config, unet)
+            parameters, more = text_flop(config) if config.text.encoder else (0, 0.0)
+        count = sum(p.numel() for p in unet.parameters())
+        step = 3 * config.optimiser.batch * (flop + more)
+        line = f"{config.stage.name}: {count / 1e6:.2f} M parameters"
+        line += f" and {parameters / 1e6:.2f} M of text encoder" if parameters else ""
+        print(
+            f"{line}; forward {flop / 1e9:.2f} GFLOP a sample, {1 - full / flop:.0%} low; "
+            f"{3 * (flop + more) / 1e9:.1f} GFLOP to train a sample, {step / 1e12:.2f} TFLOP a step"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Training samples: an image or a window of it, a mask, and a prompt that says what is masked.
+
+Sample `counter` of a run is a pure function of (seed, counter), so a run that resumes continues
+exactly, whatever the number of loader processes.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from .cache import Cache
+from .config import TrainingConfig
+from .masks import covered, draw_mask
+
+# The streams of random numbers of a run.
+ORDER, TRAINING, HELD_OUT = 0, 1, 2
+COARSE = 64  # side of the grid on which the mask's border is looked for
+
+
+@lru_cache(maxsize=2)
+def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
+
+
+def prompt_of(
+    rng: np.random.Generator, entry: dict[str, Any], mask: np.ndarray, config: TrainingConfig
+) -> str:
+    """A caption of the whole image, or of the objects that the mask hides."""
+    kinds, weights = zip(*config.data.prompts.items())
+    kind = rng.choice(kinds, p=np.array(weights) / sum(weights))
+    hidden = {
+        item["group"]
+        for item in entry["boxes"]
+        if item["group"] is not None and covered(mask, item["box"]) >= config.data.covered
+    }
+    if kind == "full" or not hidden:
+        return str(rng.choice(entry["full"]))
+    phrases = [str(rng.choice(entry["groups"][group][kind])) for group in sorted(hidden)]
+    return " and ".join(phrases[i] for i in rng.permutation(len(phrases)))
+
+
+def border_cells(mask: np.ndarray) -> np.ndarray:
+    """Cells [n, 2] (row, column) of a coarse grid where the mask begins or ends."""
+    step = max(1, mask.shape[0] // COARSE)
+    cells = mask[step // 2 :: step, step // 2 :: step].astype(np.int8)
+    padded = np.pad(cells, 1, mode="edge")
+    vertical = (padded[:-2, 1:-1] != cells) | (padded[2:, 1:-1] != cells)
+    horizontal = (padded[1:-1, :-2] != cells) | (padded[1:-1, 2:] != cells)
+    return np.argwhere(vertical | horizontal)
+
+
+def choose_window(
+    rng: np.random.Generator, mask: np.ndarray, config: TrainingConfig
+) -> tuple[int, int]:
+    """Top and left of a training window, multiples of the ratio to the low-resolution image."""
+    side, crop = mask.shape[0], config.data.crop
+    shrink = config.unet.resolution // config.unet.low_resolution
+    places = (side - crop) // shrink + 1
+    top, left = rng.integers(0, places, 2)
+    cells = border_cells(mask) if rng.random() < config.data.touch else np.empty((0, 2), int)
+    if len(cells):
+        step = max(1, side // COARSE)
+        row, column = cells[rng.integers(len(cells))] * step + step // 2
+        row, column = (int(v) - int(rng.integers(0, crop)) for v in (row, column))
+        top, left = (min(max(v // shrink, 0), places - 1) for v in (row, column))
+    return int(top) * shrink, int(left) * shrink
+
+
+class Samples:
+    """The samples of a run by counter, and the held-out ones by number."""
+
+    def __init__(self, cache: Cache, config: TrainingConfig):
+        self.cache, self.config = cache, config
+        self.training = len(cache) - config.data.validation
+        if self.training < 1:
+            raise ValueError(
+                f"{cache.directory}: {len(cache)} images, of which {config.data.validation} are "
+                "held out: none is left to train on"
+            )
+
+    def __getitem__(self, counter: int) -> dict[str, Any]:
+        epoch, position = divmod(counter, self.training)
+        index = epoch_order(self.config.seed, epoch, self.training)[position]
+        rng = np.random.default_rng([self.config.seed, TRAINING, counter])
+        return self.draw(rng, int(index))
+
+    def held_out(self, number: int) -> dict[str, Any]:
+        """Sample `number` over the images that are never trained on; always the same."""
+        index = self.training + number % self.config.data.validation
+        rng = np.random.default_rng([self.config.seed, HELD_OUT, number])
+        return self.draw(rng, index)
+
+    def draw(self, rng: np.random.Generator, index: int) -> dict[str, Any]:
+        """image [S, S, 3] and mask [S, S] u8, prompt, and keep: whether the text is shown."""
+        config, entry = self.config, self.cache.entries[index]
+        boxes = [tuple(item["box"]) for item in entry["boxes"]]
+        scores = [item["score"] for item in entry["boxes"]]
+        image = self.cache.pixels(index)
+        mask = draw_mask(rng, config.mask, image.shape[0], boxes, scores)
+        prompt = prompt_of(rng, entry, mask, config)
+        if config.data.crop:
+            top, left = choose_window(rng, mask, config)
+            window = np.s_[top : top + config.data.crop, left : left + config.data.crop]
+            image, mask = image[window], mask[window]
+        if rng.random() < config.data.flip and not quotes(entry):
+            image, mask = image[:, ::-1], mask[:, ::-1]
+        return {
+            "image": np.array(image),
+            "mask": np.ascontiguousarray(mask),
+            "prompt": prompt,
+            "keep": rng.random() >= config.text.dropout,
+        }
+
+
+def quotes(entry: dict[str, Any]) -> bool:
+    """Whether a caption quotes a word: written words must not be mirrored."""
+    return any('"' in text for text in entry["full"])
+
+
+def batches(samples: Samples, first_step: int, last_step: int, workers: int) -> Iterator[dict]:
+    """The batches of steps first_step .. last_step - 1, collated to tensors."""
+    size = samples.config.optimiser.batch
+    steps = ([step * size + i for i in range(size)] for step in range(first_step, last_step))
+    loader = DataLoader(samples, batch_sampler=steps, num_workers=workers)
+    return iter(loader)

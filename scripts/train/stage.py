@@ -1,0 +1,218 @@
+"""One stage as it is trained: from a batch of samples to the loss.
+
+engine/MODEL.md sections 2 and 3. The reference's U-Net and schedules are used as they are; this
+file draws times and noise, makes the network's inputs, and compares.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..reference import schedule, weights
+from ..reference.config import UNetConfig
+from ..reference.unet import UNet
+from .config import TrainingConfig
+from .text import TextSide
+
+NOISE, VALIDATION = 3, 4  # streams of random numbers, after those of data.py
+
+
+# ---- the network --------------------------------------------------------------------------------
+
+
+def trained_config(config: TrainingConfig) -> UNetConfig:
+    """The U-Net's configuration at the size it is trained at: the whole image or the window."""
+    unet, crop = config.unet, config.data.crop
+    if not crop:
+        return unet
+    return replace(
+        unet,
+        resolution=crop,
+        low_resolution=unet.low_resolution * crop // unet.resolution,
+        conditioning=replace(unet.conditioning, resolution=crop),
+    )
+
+
+def new_unet(config: TrainingConfig) -> UNet:
+    """Zero-initialised; a first convolution that is trained on reduced canvases starts as a mean.
+
+    With data.canvas below the canvas only averages over its taps are seen in training. Equal taps
+    stay equal, because their gradients are; so finer detail of a real canvas has no effect.
+    """
+    unet = UNet(trained_config(config))
+    if not config.data.crop and config.data.canvas != config.unet.conditioning.resolution:
+        with torch.no_grad():
+            first = unet.conditioning[0].weight
+            first.copy_(first.mean((2, 3), keepdim=True).expand_as(first))
+    return unet
+
+
+def start_from(unet: UNet, directory: Path) -> list[str]:
+    """Load another model's U-Net; the names of the tensors that it lacks and that stay as they are.
+
+    Its stem may have fewer input channels: the new ones, the conditioning, begin with zero weight,
+    and the network begins as the one it is made from (Imagen Editor's recipe).
+    """
+    state = unet.state_dict()
+    found = weights.read(directory)
+    stem, old = state["stem.weight"], found.get("stem.weight")
+    if old is not None and old.shape[1] < stem.shape[1] and old.shape[0] == stem.shape[0]:
+        extended = torch.zeros_like(stem)
+        extended[:, : old.shape[1]] = old
+        found["stem.weight"] = extended
+    wrong = [n for n, x in found.items() if n not in state or state[n].shape != x.shape]
+    if wrong:
+        raise ValueError(f"{directory}: {wrong[0]} does not fit the configuration's U-Net")
+    missing = [name for name in state if name not in found]
+    widened = old is not None and old.shape[1] < stem.shape[1]
+    lost = [n for n in missing if not (widened and n.startswith("conditioning."))]
+    if lost:
+        raise ValueError(f"{directory}: {lost[0]} is missing")
+    unet.load_state_dict({**state, **found})
+    return missing
+
+
+def encode_canvas(unet: UNet, canvas: Tensor) -> Tensor:
+    """As UNet.encode_canvas; a smaller canvas stands for itself with every pixel repeated."""
+    conditioning = unet.config.conditioning
+    if canvas.shape[-1] == conditioning.resolution:
+        return unet.encode_canvas(canvas)
+    first, *others = unet.conditioning
+    h = F.conv2d(canvas, first.weight.sum((2, 3), keepdim=True), first.bias)
+    for conv in others:
+        h = conv(F.silu(h))
+    return h
+
+
+# ---- inputs -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Inputs:
+    """What a batch becomes, apart from the text."""
+
+    target: Tensor  # the clean image [N, 3, H, W]
+    z: Tensor  # the noisy one
+    answer: Tensor  # what the network should say: epsilon or v
+    v: Tensor  # [N] time input
+    canvas: Tensor  # [N, 4, S, S]
+    low: Tensor | None  # [N, 3, H, W]
+    v_aug: Tensor | None  # [N]
+
+
+def generator(seed: int, stream: int, counter: int, device: torch.device) -> torch.Generator:
+    """The random numbers of one step: nothing is carried from step to step."""
+    state = np.random.SeedSequence([seed, stream, counter]).generate_state(2)
+    return torch.Generator(device).manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+
+
+def pictures(batch: dict[str, Any], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images [N, 3, S, S] in [-1, 1] and masks [N, 1, S, S] in {0, 1}."""
+    image = batch["image"].to(device).permute(0, 3, 1, 2).float() * (2 / 255) - 1
+    return image, batch["mask"].to(device)[:, None].float()
+
+
+def reduce(image: Tensor, side: int) -> Tensor:
+    return F.avg_pool2d(image, image.shape[-1] // side)
+
+
+def canvas_of(image: Tensor, mask: Tensor) -> Tensor:
+    return torch.cat([(1 - mask) * image, mask], dim=1)
+
+
+def columns(values: list[tuple[float, ...]], like: Tensor) -> list[Tensor]:
+    """Tuples of one per sample to tensors [N] of each of their members, rounded to f32 once."""
+    return [torch.tensor(column, dtype=torch.float32).to(like.device) for column in zip(*values)]
+
+
+def times(config: TrainingConfig, count: int, numbers: torch.Generator) -> list[tuple[float, ...]]:
+    """(alpha, sigma, time input) of each sample. t is uniform, one from each of `count` strata."""
+    offset = torch.rand(1, generator=numbers).item()
+    result = []
+    for i in range(count):
+        t = (offset + i / count) % 1
+        lam = schedule.log_snr(config.stage.schedule, t)
+        alpha, sigma = schedule.alpha_sigma(lam)
+        result.append((alpha, sigma, schedule.time_input(config.unet.time, lam, t)))
+    return result
+
+
+def augmentations(
+    config: TrainingConfig, count: int, numbers: torch.Generator
+) -> list[tuple[float, ...]]:
+    """The same of the noise on the low-resolution image, at levels from U(0, 1)."""
+    result = []
+    for level in torch.rand(count, generator=numbers).tolist():
+        alpha, sigma, lam = schedule.augmentation(level)
+        result.append((alpha, sigma, schedule.time_input(config.unet.time, lam, level)))
+    return result
+
+
+def make_inputs(
+    config: TrainingConfig, batch: dict[str, Any], device: torch.device, seed: tuple[int, int, int]
+) -> Inputs:
+    """`seed` = (seed, stream, counter): the times on the host, the noise on the device."""
+    host = generator(*seed, torch.device("cpu"))
+    noise = generator(*seed, device)
+    image, mask = pictures(batch, device)
+    target = reduce(image, config.side)
+    count = target.shape[0]
+    alpha, sigma, v = columns(times(config, count, host), target)
+    alpha, sigma = alpha.view(-1, 1, 1, 1), sigma.view(-1, 1, 1, 1)
+    epsilon = torch.randn(target.shape, generator=noise, device=device)
+    low = v_aug = None
+    if config.unet.low_resolution:
+        scale, spread, v_aug = columns(augmentations(config, count, host), target)
+        small = reduce(image, config.side * config.unet.low_resolution // config.unet.resolution)
+        large = F.interpolate(small, size=target.shape[2:], mode="bilinear", align_corners=False)
+        added = torch.randn(target.shape, generator=noise, device=device)
+        low = scale.view(-1, 1, 1, 1) * large + spread.view(-1, 1, 1, 1) * added
+    answer = epsilon if config.stage.prediction == "epsilon" else alpha * epsilon - sigma * target
+    z = alpha * target + sigma * epsilon
+    return Inputs(target, z, answer, v, canvas_of(image, mask), low, v_aug)
+
+
+# ---- the loss -----------------------------------------------------------------------------------
+
+
+class Objective:
+    """The loss of a batch. Forward and loss are what a step differentiates."""
+
+    def __init__(self, config: TrainingConfig, unet: UNet, text: TextSide, device: torch.device):
+        self.config, self.unet, self.text, self.device = config, unet, text, device
+        self.forward = unet.forward  # a compiled one may take its place
+
+    def autocast(self) -> torch.autocast:
+        enabled = self.config.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+    def predict(self, inputs: Inputs, prompts: list[str], keep: Tensor) -> Tensor:
+        with self.autocast():
+            tokens, length = self.text.encode(prompts, keep)
+            text = self.unet.text(tokens, length)
+            conditioning = encode_canvas(self.unet, inputs.canvas)
+            answer = self.forward(inputs.z, inputs.v, text, conditioning, inputs.low, inputs.v_aug)
+        return answer[:, : inputs.target.shape[1]].float()
+
+    def loss(self, batch: dict[str, Any], seed: tuple[int, int, int]) -> Tensor:
+        """The mean squared error over the whole images."""
+        inputs = make_inputs(self.config, batch, self.device, seed)
+        answer = self.predict(inputs, batch["prompt"], batch["keep"])
+        return F.mse_loss(answer, inputs.answer)
+
+
+def rate(config: TrainingConfig, step: int) -> float:
+    """The learning rate of a step: linear warm-up, then half a cosine down to the final rate."""
+    o = config.optimiser
+    if step < o.warmup:
+        return o.rate * (step + 1) / o.warmup
+    part = (step - o.warmup) / max(1, o.steps - o.warmup)
+    return o.final_rate + (o.rate - o.final_rate) * (1 + math.cos(math.pi * min(part, 1))) / 2

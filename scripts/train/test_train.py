@@ -1,0 +1,519 @@
+"""Checks of the trainer: a few steps of every stage on pictures made here.
+
+    python3 -m unittest scripts.train.test_train
+
+Skipped without PyTorch. With IMAGEN_EDITOR=path/to/imagen-editor the exported model also runs
+through the engine, and its stages must be those of the reference.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import contextlib
+import copy
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+try:
+    import sentencepiece  # noqa: F401
+    import torch
+    from PIL import Image, ImageDraw
+    from torch.utils.data import default_collate
+
+    from ..reference import weights
+    from ..reference.cascade import Cascade, Edit, conditioning_image, to_bytes
+    from ..reference.unet import UNet
+    from . import cache, checkpoint, config, data, export, masks, stage, train
+except ImportError as error:
+    raise unittest.SkipTest(f"training needs PyTorch, SentencePiece and Pillow: {error}")
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = Path(__file__).resolve().parent / "configs" / "demo"
+CANVAS = 64
+COLOURS = {"red": (220, 30, 30), "green": (20, 160, 40), "blue": (30, 50, 210)}
+SHAPES = ("ball", "box")
+COUNT = 24
+
+
+def level(channels: int, stride: int, attention: str = "none") -> dict[str, Any]:
+    heads = 0 if attention == "none" else 2
+    return {
+        "channels": channels,
+        "stride": stride,
+        "blocks": 1,
+        "attention": attention,
+        "heads": heads,
+        "head_width": 8 if heads else 0,
+    }
+
+
+# What makes the demo's stages small: resolutions 16, 32 and 64, and few channels.
+TINY: dict[str, dict[str, Any]] = {
+    "base-64": {
+        "resolution": 16,
+        "conditioning": {"resolution": CANVAS, "kernel": 2, "strides": [2, 2], "widths": [8, 8]},
+        "levels": [level(16, 1), level(16, 2, "self_text")],
+        "middle": {"blocks": 2, "attention": "self_text", "heads": 2, "head_width": 8},
+    },
+    "sr-256": {
+        "resolution": 32,
+        "low_resolution": 16,
+        "conditioning": {"resolution": CANVAS, "kernel": 2, "strides": [2], "widths": [8]},
+        "levels": [level(16, 2), level(16, 2, "self_text")],
+    },
+    "sr-1024": {
+        "resolution": CANVAS,
+        "low_resolution": 32,
+        "conditioning": {"resolution": CANVAS, "kernel": 3, "strides": [], "widths": []},
+        "levels": [level(16, 2), level(16, 2, "text")],
+    },
+}
+
+
+def tiny(name: str) -> dict[str, Any]:
+    """The demo's training file of a stage, made small; everything else is the demo's."""
+    result = json.loads((DEMO / f"{name}.json").read_text(encoding="utf-8"))
+    result["unet"] |= TINY[name] | {"width": 16, "embedding": 32, "norm_groups": 4}
+    result["unet"]["text"] |= {"width": 32}
+    if result["text"]["encoder"]:
+        result["text"]["encoder"] |= {
+            "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}  # fmt: skip
+        result["text"]["vocabulary"] = 200
+    crop = 32 if name == "sr-1024" else 0
+    result["data"] |= {"canvas": CANVAS if crop else 32, "crop": crop, "validation": 4}
+    result["stage"]["steps"] = 3
+    result["optimiser"] |= {"batch": 4, "steps": 8, "warmup": 2, "rate": 2e-3}
+    result["record"] = {"checkpoint_minutes": 60, "sample_minutes": 60, "sample_count": 2,
+                        "sample_steps": 2, "sample_prompts": ["a red ball"]}  # fmt: skip
+    result["precision"] = "f32"
+    return result
+
+
+def write_source(folder: Path) -> None:
+    """Pictures of one coloured thing on grey, larger than needed and not square."""
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(5)
+    images, annotations, lines = [], [], []
+    for i in range(COUNT):
+        colour, shape = list(COLOURS)[i % 3], SHAPES[i % 2]
+        picture = Image.new("RGB", (160, 128), (int(rng.integers(90, 200)),) * 3)
+        left, top, side = (int(v) for v in rng.integers((20, 4, 40), (70, 60, 64)))
+        pen = ImageDraw.Draw(picture)
+        draw = pen.ellipse if shape == "ball" else pen.rectangle
+        draw((left, top, left + side - 1, top + side - 1), fill=COLOURS[colour])
+        picture.save(folder / "images" / f"{i}.png")
+        images.append({"id": i, "file_name": f"{i}.png", "width": 160, "height": 128})
+        annotations.append({"id": i, "image_id": i, "bbox": [left, top, side, side],
+                            "attributes": {"group": 0}})  # fmt: skip
+        group = {"simple": [f"a {colour} {shape}"], "rich": [f"a plain {colour} {shape}"]}
+        lines.append({"image_id": i, "full": [f"a {colour} {shape} on grey"], "groups": [group]})
+    coco = {"images": images, "annotations": annotations, "categories": []}
+    (folder / "annotations.json").write_text(json.dumps(coco))
+    (folder / "captions.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+
+
+def arguments(folder: Path, name: str, run: str, *more: str) -> list[str]:
+    text = [] if name in ("base-64", "often") else ["--text", str(folder / "base-64")]
+    return ["--config", str(folder / f"{name}.json"), "--data", str(folder / "cache"),
+            "--run", str(folder / run), "--threads", "1", *text, *more]  # fmt: skip
+
+
+def run_training(*given: Any) -> tuple[int, str]:
+    """Exit code, and what was printed."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        code = train.main(arguments(*given))
+    return code, printed.getvalue()
+
+
+class Trainer(unittest.TestCase):
+    """One folder for all tests: a source, its cache and the stages' training files."""
+
+    folder: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        torch.set_num_threads(1)
+        holder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(holder.cleanup)
+        cls.folder = Path(holder.name)
+        write_source(cls.folder / "source")
+        cache.build([cls.folder / "source"], cls.folder / "cache", [32, CANVAS], 1)
+        for name in TINY:
+            (cls.folder / f"{name}.json").write_text(json.dumps(tiny(name)))
+
+    def config(self, name: str) -> "config.TrainingConfig":
+        return config.TrainingConfig.read(self.folder / f"{name}.json")
+
+    def options(self, name: str, run: str, **more: Any) -> Any:
+        text = self.folder / "base-64" if name != "base-64" else None
+        values = {"run": self.folder / run, "device": "cpu", "data": self.folder / "cache",
+                  "text": text, "init": None, "compile": False}  # fmt: skip
+        return type("Options", (), values | more)()
+
+    def samples(self, name: str, **changes: Any) -> "data.Samples":
+        source = tiny(name)
+        for key in ("format", "version"):
+            del source[key]
+        for section, values in changes.items():
+            source[section] |= values
+        parsed = config.TrainingConfig.parse(source, "test")
+        return data.Samples(cache.Cache(self.folder / "cache", parsed.data.canvas), parsed)
+
+
+class DataTest(Trainer):
+    def test_the_middle_square_is_cached_and_boxes_follow_it(self) -> None:
+        stored = cache.Cache(self.folder / "cache", 32)
+        picture = Image.open(self.folder / "source" / "images" / "7.png")
+        middle = picture.crop((16, 0, 144, 128))
+        pixels = np.asarray(middle, dtype=float).reshape(32, 4, 32, 4, 3).mean((1, 3))
+        self.assertLessEqual(np.abs(stored.pixels(7) - pixels).max(), 0.5001)
+        box = cache.square_box([16, 0, 128, 64], (16, 0, 128))
+        self.assertEqual(box, [0, 0, 1, 0.5])
+        self.assertIsNone(cache.square_box([0, 0, 30, 10], (16, 0, 128)))
+
+    def test_a_size_that_is_not_cached_is_decoded(self) -> None:
+        (whole := cache.Cache(self.folder / "cache", CANVAS)).array
+        decoded = cache.decode(
+            whole.directory / whole.entries[3]["file"], whole.entries[3]["square"], CANVAS
+        )
+        np.testing.assert_array_equal(decoded, whole.pixels(3))
+        with self.assertRaisesRegex(ValueError, "smallest usable one is 256"):
+            cache.Cache(self.folder / "cache", 256).pixels(3)
+
+    def test_captions_alone_are_enough(self) -> None:
+        source = self.folder / "plain"
+        (source / "images").mkdir(parents=True)
+        for name in ("a.png", "b.png"):
+            Image.new("RGB", (40, 32)).save(source / "images" / name)
+        lines = [{"file_name": n, "caption": f"nothing in {n[0]}"} for n in ("b.png", "a.png")]
+        (source / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        self.assertEqual(cache.build([source], self.folder / "plain-cache", [32], 1), 2)
+        entries = cache.Cache(self.folder / "plain-cache", 32).entries
+        self.assertEqual(entries[0]["full"], ["nothing in a"])
+        (source / "captions.jsonl").write_text(json.dumps(lines[0]))
+        with self.assertRaisesRegex(ValueError, "no line for a.png"):
+            cache.build([source], self.folder / "plain-cache", [32], 1)
+
+    def test_a_sample_is_a_function_of_its_counter(self) -> None:
+        for name in TINY:
+            one, other = self.samples(name), self.samples(name)
+            other[3], other[90]
+            for counter in (0, 5, 41):
+                a, b = one[counter], other[counter]
+                self.assertEqual(a["prompt"], b["prompt"])
+                np.testing.assert_array_equal(a["image"], b["image"])
+                np.testing.assert_array_equal(a["mask"], b["mask"])
+
+    def test_an_epoch_shows_every_training_image_once(self) -> None:
+        seen = data.epoch_order(1, 2, COUNT - 4)
+        self.assertEqual(sorted(seen), list(range(COUNT - 4)))
+        self.assertNotEqual(list(seen), list(data.epoch_order(1, 3, COUNT - 4)))
+
+    def test_windows_touch_the_border_of_the_mask_and_align(self) -> None:
+        samples = self.samples("sr-1024", data={"touch": 1})
+        mask = np.zeros((CANVAS, CANVAS), dtype=np.uint8)
+        mask[:20, :20] = 1
+        rng = np.random.default_rng(1)
+        for _ in range(50):
+            top, left = data.choose_window(rng, mask, samples.config)
+            window = mask[top : top + 32, left : left + 32]
+            self.assertEqual((top % 2, left % 2, window.shape), (0, 0, (32, 32)))
+            self.assertTrue(0 < window.mean() < 1)
+
+    def test_the_prompt_is_of_what_the_mask_hides(self) -> None:
+        kinds = {"full": 0, "simple": 1, "rich": 0}
+        samples = self.samples("base-64", data={"prompts": kinds})
+        entry = samples.cache.entries[4]
+        mask, rng = np.zeros((32, 32), dtype=np.uint8), np.random.default_rng(1)
+        self.assertEqual(data.prompt_of(rng, entry, mask, samples.config), "a green ball on grey")
+        masks.fill_box(mask, entry["boxes"][0]["box"])
+        self.assertEqual(data.prompt_of(rng, entry, mask, samples.config), "a green ball")
+
+
+class MaskTest(Trainer):
+    box = (0.25, 0.25, 0.5, 0.75)
+
+    def masks(self, scores: list[float], **changes: Any) -> list[np.ndarray]:
+        rules = copy.deepcopy(tiny("base-64")["mask"])
+        rules["object"] |= changes.pop("object", {})
+        parsed = self.samples("base-64", mask=rules | changes).config.mask
+        boxes = [self.box] * len(scores)
+        return [
+            masks.draw_mask(np.random.default_rng(i), parsed, 64, boxes, scores) for i in range(60)
+        ]
+
+    def test_object_masks_cover_the_object(self) -> None:
+        exact = {"jitter": 0, "union": 0}
+        for mask in self.masks([1.0], full=0, object=exact):
+            self.assertGreaterEqual(masks.covered(mask, self.box), 1.0)
+            self.assertLessEqual(mask.mean(), 0.125 * 1.2 * 1.2 * 1.25)
+        united = self.masks([1.0], full=0, object={"jitter": 0, "union": 1})
+        self.assertTrue(all(masks.covered(mask, self.box) == 1 for mask in united))
+        self.assertGreater(np.mean([mask.mean() for mask in united]), 0.25)
+
+    def test_unsure_and_absent_objects_leave_a_random_mask(self) -> None:
+        unsure, absent = self.masks([0.1], full=0), self.masks([], full=0)
+        for a, b in zip(unsure, absent):
+            np.testing.assert_array_equal(a, b)
+
+    def test_the_random_policy_knows_no_objects(self) -> None:
+        for a, b in zip(self.masks([1.0], policy="random"), self.masks([], policy="random")):
+            np.testing.assert_array_equal(a, b)
+
+    def test_the_share_of_full_masks_is_the_configured_one(self) -> None:
+        self.assertTrue(all(mask.all() for mask in self.masks([1.0], full=1)))
+        exact = self.masks([1.0], full=0, object={"union": 0})
+        self.assertFalse(any(mask.all() for mask in exact))
+
+    def test_random_masks_are_neither_empty_nor_always_alike(self) -> None:
+        made = self.masks([], full=0)
+        self.assertTrue(all(0 < mask.mean() for mask in made))
+        self.assertGreater(len({mask.tobytes() for mask in made}), 50)
+
+
+class StageTest(Trainer):
+    def test_a_reduced_canvas_stands_for_itself_with_repeated_pixels(self) -> None:
+        unet = stage.new_unet(self.config("base-64"))
+        with torch.no_grad():
+            unet.conditioning[0].weight += torch.randn_like(unet.conditioning[0].weight)
+            small = torch.randn(2, 4, 32, 32)
+            large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+            torch.testing.assert_close(stage.encode_canvas(unet, small), unet.encode_canvas(large))
+
+    def test_taps_that_start_equal_stay_equal(self) -> None:
+        options = self.options("base-64", "taps")
+        run = train.Run(options, config.with_steps(self.config("base-64"), 3))
+        before = run.objective.unet.conditioning[0].weight.detach().clone()
+        for batch in data.batches(run.samples, 0, 3, 0):
+            run.train_step(batch)
+        after = run.objective.unet.conditioning[0].weight.detach()
+        self.assertFalse(torch.equal(before, after))
+        self.assertTrue(torch.equal(after, after[:, :, :1, :1].expand_as(after)))
+
+    def test_the_inputs_are_those_of_the_formulas(self) -> None:
+        parsed = self.config("sr-256")
+        batch = default_collate([self.samples("sr-256")[i] for i in range(4)])
+        seed = (1, stage.NOISE, 7)
+        made = stage.make_inputs(parsed, batch, torch.device("cpu"), seed)
+        again = stage.make_inputs(parsed, batch, torch.device("cpu"), seed)
+        self.assertTrue(torch.equal(made.z, again.z) and torch.equal(made.low, again.low))
+        lam = parsed.unet.time.clamp - made.v / parsed.unet.time.scale
+        alpha, sigma = (torch.sigmoid(s * lam).sqrt().view(-1, 1, 1, 1) for s in (1, -1))
+        epsilon = (made.z - alpha * made.target) / sigma
+        torch.testing.assert_close(made.answer, alpha * epsilon - sigma * made.target,
+                                   atol=1e-3, rtol=1e-3)  # fmt: skip
+        self.assertGreater(len(set(made.v.tolist())), 3)
+        image = conditioning_image(batch["image"], batch["mask"], torch.float32)
+        torch.testing.assert_close(made.canvas, image)
+
+    def test_starting_from_a_plain_network_begins_as_that_network(self) -> None:
+        parsed = self.config("sr-256")
+        source = copy.deepcopy(parsed.unet)
+        source.conditioning.resolution = 0
+        source.conditioning.strides, source.conditioning.widths = [], []
+        torch.manual_seed(3)
+        plain = UNet(source, zero_init=False)
+        weights.write(self.folder / "plain-model" / "sr-256", plain.state_dict())
+        unet = stage.new_unet(parsed)
+        missing = stage.start_from(unet, self.folder / "plain-model" / "sr-256")
+        self.assertEqual(missing, ["conditioning.0.weight", "conditioning.0.bias"])
+        z, v = torch.randn(2, 3, 32, 32), torch.tensor([10.0, 600.0])
+        tokens, length = torch.randn(2, 5, 32), torch.tensor([5, 3])
+        with torch.no_grad():
+            text = plain.text(tokens, length)
+            expected = plain(z, v, text, None, z, v)
+            canvas = stage.encode_canvas(unet, torch.randn(2, 4, 32, 32))
+            got = unet(z, v, unet.text(tokens, length), canvas, z, v)
+        # The zero weights add exact zeros, but a longer sum may be taken in another order.
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
+        broken = {k: x for k, x in plain.state_dict().items() if k != "head.conv.bias"}
+        weights.write(self.folder / "broken" / "sr-256", broken)
+        with self.assertRaisesRegex(ValueError, "head.conv.bias is missing"):
+            stage.start_from(unet, self.folder / "broken" / "sr-256")
+
+    def test_dropped_text_is_the_null_text(self) -> None:
+        run = train.Run(self.options("base-64", "null"), self.config("base-64"))
+        keep = torch.tensor([True, False])
+        tokens, length = run.text.encode(["a red ball", "a blue box"], keep)
+        self.assertEqual((length[1].item(), tokens[1].abs().max().item()), (1, 0))
+        alone, _ = run.text.encode(["a red ball"], keep[:1])
+        torch.testing.assert_close(tokens[:1, : alone.shape[1]], alone)
+
+    def test_the_rate_warms_up_and_falls(self) -> None:
+        parsed = self.config("base-64")
+        values = [stage.rate(parsed, step) for step in range(9)]
+        o = parsed.optimiser
+        self.assertEqual((values[0], values[1], values[2]), (o.rate / 2, o.rate, o.rate))
+        self.assertAlmostEqual(values[8], o.final_rate)
+
+
+class ConfigTest(Trainer):
+    def test_wrong_files_are_refused_with_the_key(self) -> None:
+        cases = {
+            "unknown or missing keys": {"sed": 1},
+            "precision": {"precision": "f64"},
+            "mask: policy": {"mask": tiny("base-64")["mask"] | {"policy": "all"}},
+            "data.canvas is neither": {"data": tiny("base-64")["data"] | {"canvas": 16}},
+            "not the encoder's": {"text": tiny("base-64")["text"] | {
+                "encoder": tiny("base-64")["text"]["encoder"] | {"d_model": 64}}},
+        }  # fmt: skip
+        for message, change in cases.items():
+            source = {k: v for k, v in (tiny("base-64") | change).items() if k not in
+                      ("format", "version")}  # fmt: skip
+            with self.subTest(message), self.assertRaisesRegex(ValueError, message):
+                config.TrainingConfig.parse(source, "test")
+
+    def test_the_demo_files_are_valid_and_fit_together(self) -> None:
+        parsed = [config.TrainingConfig.read(DEMO / f"{name}.json") for name in TINY]
+        saved = [{"text_config": "yes" if i == 0 else ""} for i in range(3)]
+        export.check_cascade(parsed, saved, False)
+
+
+class TrainingTest(Trainer):
+    """The whole way, in the order of the names: base, the others, export, the engine."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        for name in TINY:
+            code, printed = run_training(cls.folder, name, name)
+            assert code == 0, printed
+
+    def losses(self, name: str, steps: int) -> list[float]:
+        """Of one batch with one noise, trained on again and again."""
+        parsed = config.with_steps(self.config(name), steps)
+        run = train.Run(self.options(name, f"{name}-fixed"), parsed)
+        batch = default_collate([run.samples[i] for i in range(4)])
+        result = []
+        for _ in range(steps):
+            run.step = 0
+            with mock.patch.object(train, "rate", return_value=2e-3):
+                result.append(run.train_step(batch).item())
+        return result
+
+    def test_every_stage_learns_a_batch(self) -> None:
+        for name in TINY:
+            with self.subTest(name):
+                losses = self.losses(name, 25)
+                self.assertLess(np.mean(losses[-5:]), 0.9 * losses[0], losses)
+
+    def test_a_killed_run_continues_as_if_it_had_not_been(self) -> None:
+        steps = ("--steps", "60")
+        often = tiny("base-64")
+        often["record"]["checkpoint_minutes"] = 0
+        (self.folder / "often.json").write_text(json.dumps(often))
+        self.assertEqual(run_training(self.folder, "base-64", "whole", *steps)[0], 0)
+        program = [sys.executable, "-m", "scripts.train.train"]
+        program += arguments(self.folder, "often", "killed", *steps)
+        started = subprocess.Popen(program, cwd=ROOT, stdout=subprocess.DEVNULL)
+        saved = self.folder / "killed" / "checkpoint.pt"
+        while started.poll() is None:
+            if saved.exists() and checkpoint.load(saved)["step"] >= 3:
+                started.send_signal(signal.SIGKILL)
+                started.wait()
+            time.sleep(0.02)
+        self.assertEqual(started.returncode, -signal.SIGKILL, "it ended before it was killed")
+        self.assertLess(checkpoint.load(saved)["step"], 60)
+        code, printed = run_training(self.folder, "often", "killed", *steps)
+        self.assertEqual(code, 0, printed)
+        self.assertIn("resuming at step", printed)
+        a, b = (checkpoint.load(self.folder / n / "checkpoint.pt") for n in ("whole", "killed"))
+        for kind in ("unet", "text"):
+            for name, value in a["live"][kind].items():
+                self.assertTrue(torch.equal(value, b["live"][kind][name]), name)
+        for name, value in a["average"].items():
+            self.assertTrue(torch.equal(value, b["average"][name]), name)
+        for key, state in a["optimiser"]["state"].items():
+            self.assertTrue(torch.equal(state["exp_avg"], b["optimiser"]["state"][key]["exp_avg"]))
+
+    def test_a_changed_configuration_is_refused_until_accepted(self) -> None:
+        given = (self.folder, "sr-256", "sr-256", "--steps", "9")
+        code, printed = run_training(*given)
+        self.assertEqual(code, 2)
+        self.assertIn("differs in optimiser.steps: --reconfigure", printed)
+        self.assertEqual(run_training(*given, "--reconfigure")[0], 0)
+        self.assertEqual(checkpoint.load(self.folder / "sr-256" / "checkpoint.pt")["step"], 9)
+
+    def test_a_run_leaves_a_log_samples_and_the_best_weights(self) -> None:
+        for name in TINY:
+            lines = (self.folder / name / "log.jsonl").read_text().splitlines()
+            self.assertIn("validation", json.loads(lines[-1]))
+            with Image.open(self.folder / name / "samples" / "step-0000008.png") as picture:
+                width, height = picture.size
+            columns = 4 if name == "base-64" else 5
+            self.assertEqual(width * 3, height * columns)
+            self.assertTrue((self.folder / name / "best.pt").exists())
+
+    def export(self) -> Path:
+        output = self.folder / "model"
+        if not (output / "cascade.json").exists():
+            runs = [str(self.folder / name) for name in TINY]
+            with contextlib.redirect_stdout(io.StringIO()):
+                code = export.main(["--runs", *runs, "--output", str(output)])
+            self.assertEqual(code, 0)
+        return output
+
+    def edit(self, dtype: "torch.dtype") -> "tuple[Edit, list[torch.Tensor]]":
+        cascade = Cascade(self.export(), dtype)
+        picture = Image.open(self.folder / "source" / "images" / "0.png").crop((16, 0, 144, 128))
+        rgb = torch.from_numpy(np.array(picture.resize((CANVAS, CANVAS))))
+        mask = torch.zeros(CANVAS, CANVAS, dtype=torch.uint8)
+        mask[10:50, 20:60] = 1
+        edit = Edit("a blue ball", 3, rgb, mask)
+        _, stages = cascade.edit([edit])
+        return edit, stages
+
+    def test_the_export_opens_and_edits(self) -> None:
+        _, stages = self.edit(torch.float32)
+        self.assertEqual([tuple(s.shape[1:]) for s in stages], [(3, n, n) for n in (16, 32, 64)])
+        self.assertTrue(all(s.isfinite().all() for s in stages))
+        averages = checkpoint.load(self.folder / "base-64" / "checkpoint.pt")["average"]
+        written = weights.read(self.folder / "model" / "base-64")
+        for name, value in checkpoint.part(averages, "unet").items():
+            self.assertTrue(torch.equal(value.bfloat16(), written[name]), name)
+
+    def test_the_engine_agrees_on_the_trained_weights(self) -> None:
+        """Rounding in f32 moves a value far less than a byte's step, so only ties may differ."""
+        program = os.environ.get("IMAGEN_EDITOR")
+        if not program:
+            self.skipTest("IMAGEN_EDITOR names no imagen-editor")
+        edit, exact = self.edit(torch.float64)
+        _, single = self.edit(torch.float32)
+        for a, b in zip(exact, single):
+            self.assertLess((a - b).abs().max().item(), 0.05 / 127.5)
+        Image.fromarray(edit.rgb.numpy()).save(self.folder / "image.png")
+        Image.fromarray(255 * edit.mask.numpy()).save(self.folder / "mask.png")
+        subprocess.run(
+            [program, "edit", "--model", str(self.export()), "--image",
+             str(self.folder / "image.png"), "--mask", str(self.folder / "mask.png"), "--prompt",
+             edit.prompt, "--seed", str(edit.seed), "--output", str(self.folder / "out.png"),
+             "--device", "cpu", "--save-stages", str(self.folder / "stages"), "--quiet"],
+            check=True)  # fmt: skip
+        for name, result in zip(TINY, exact):
+            wanted = to_bytes(result)[0].numpy().astype(int)
+            file = self.folder / "stages" / f"out-{name}.png"
+            got = np.asarray(Image.open(file)).astype(int)
+            self.assertLessEqual(np.abs(got - wanted).max(), 1, name)
+            self.assertLess((got != wanted).mean(), 0.1, name)
+
+    def test_a_mixture_of_text_encoders_is_refused(self) -> None:
+        saved = [{"text_digest": d} for d in ("", "abc", "def")]
+        parsed = [self.config(name) for name in TINY]
+        with self.assertRaisesRegex(ValueError, "sr-1024: was trained with another"):
+            export.check_text(saved, "abc", parsed)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,285 @@
+"""Train one stage of a cascade.
+
+    python3 -m scripts.train.train --config scripts/train/configs/demo/base-64.json \\
+        --data data/train-cache --run out/train/base-64 --minutes 120
+    python3 -m scripts.train.train --config scripts/train/configs/demo/sr-256.json \\
+        --data data/train-cache --run out/train/sr-256 --text out/train/base-64
+
+The run's folder holds everything: checkpoint.pt, log.jsonl, samples/. The same command again
+continues where the last checkpoint is, with the same batches and the same noise as if it had never
+stopped; it may be killed at any moment. README.md says more.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import argparse
+import json
+import math
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import checkpoint, samples, text
+from .cache import Cache
+from .config import TrainingConfig, differences, dump, with_steps
+from .data import Samples, batches
+from .stage import NOISE, Objective, new_unet, rate, start_from
+
+CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
+REPORT_SECONDS = 10.0
+
+
+class Run:
+    """A stage in training: its networks, optimiser, averages and step, and its folder."""
+
+    def __init__(self, options: argparse.Namespace, config: TrainingConfig):
+        self.directory, self.config = Path(options.run), config
+        self.device = torch.device(options.device)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.samples = Samples(Cache(options.data, config.data.canvas), config)
+        torch.manual_seed(config.seed)
+        self.text, self.text_config = self._text_side(options.text, options.init)
+        unet = new_unet(config)
+        if options.init and not (self.directory / CHECKPOINT).exists():
+            start_from(unet, Path(options.init) / config.stage.directory)
+        layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+        unet = unet.to(self.device, memory_format=layout)
+        self.text.encoder.to(self.device)
+        self.objective = Objective(config, unet, self.text, self.device)
+        if options.compile:
+            self.objective.forward = torch.compile(unet.forward)
+        self.modules = {"unet": unet}
+        if not self.text.frozen:
+            self.modules["text"] = self.text.encoder
+        self.average = checkpoint.Average(self.modules, config.optimiser.ema)
+        self.optimiser = self._optimiser()
+        self.step, self.seconds, self.best = 0, 0.0, math.inf
+        self.text_digest = ""
+        if self.text.frozen:
+            self.text.encoder.requires_grad_(False).eval()
+            self.text_digest = checkpoint.digest(self.text.encoder.state_dict())
+
+    def _text_side(
+        self, given: Path | None, init: Path | None
+    ) -> tuple[text.TextSide, dict[str, Any]]:
+        """A frozen encoder comes from --text or --init; another is new, made for the captions."""
+        config = self.config.text
+        if config.encoder is None:
+            if given is None and init is None:
+                raise ValueError("the configuration's text encoder is frozen: --text says which")
+            return text.load_frozen(given or init, config), {}
+        if given is not None or init is not None:
+            raise ValueError(
+                "the configuration trains its own text encoder, which neither --text nor --init "
+                'goes with: "encoder": null and "vocabulary": 0 freeze it'
+            )
+        tokenizer = self.directory / "tokenizer" / "spiece.model"
+        if not tokenizer.exists():
+            captions = self.samples.cache.captions()
+            text.train_tokenizer(tokenizer, captions, config.vocabulary)
+        return text.start_training(config, tokenizer)
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        """AdamW; norms, biases and other vectors are not decayed."""
+        o = self.config.optimiser
+        values = [p for module in self.modules.values() for p in module.parameters()]
+        groups = [
+            {"params": [p for p in values if p.dim() > 1], "weight_decay": o.weight_decay},
+            {"params": [p for p in values if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        fused = self.device.type == "cuda"
+        betas = (o.betas[0], o.betas[1])
+        return torch.optim.AdamW(groups, lr=o.rate, betas=betas, eps=o.eps, fused=fused)
+
+    def train_step(self, batch: dict[str, Any]) -> Tensor:
+        o = self.config.optimiser
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate(self.config, self.step)
+        loss = self.objective.loss(batch, (self.config.seed, NOISE, self.step))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if o.clip:
+            values = [p for group in self.optimiser.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(values, o.clip)
+        self.optimiser.step()
+        self.average.update(self.step)
+        self.step += 1
+        return loss.detach()
+
+    # ---- files ----------------------------------------------------------------------------------
+
+    def content(self) -> dict[str, Any]:
+        """What export needs: the averages, and what they are."""
+        return {
+            "config": self.config.source,
+            "average": self.average.values,
+            "text_config": self.text_config,
+            "text_digest": self.text_digest,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def save(self) -> None:
+        live = {name: module.state_dict() for name, module in self.modules.items()}
+        resumable = {"live": live, "optimiser": self.optimiser.state_dict(), "best": self.best}
+        checkpoint.save(self.directory / CHECKPOINT, self.content() | resumable)
+
+    def resume(self, reconfigure: bool) -> bool:
+        """Continue from the folder's checkpoint, if there is one."""
+        path = self.directory / CHECKPOINT
+        if not path.exists():
+            (self.directory / "config.json").write_text(dump(self.config), encoding="utf-8")
+            return False
+        saved = checkpoint.load(path, self.device)
+        changed = differences(saved["config"], self.config.source)
+        changed = [name for name in changed if not name.startswith("record.")]
+        if saved["text_digest"] != self.text_digest:
+            changed.append("the frozen text encoder")
+        if changed and not reconfigure:
+            raise ValueError(
+                f"{path}: the run differs in {', '.join(changed)}: --reconfigure accepts that"
+            )
+        for name, module in self.modules.items():
+            module.load_state_dict(saved["live"][name])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.average.load(saved["average"])
+        self.step, self.seconds, self.best = saved["step"], saved["seconds"], saved["best"]
+        (self.directory / "config.json").write_text(dump(self.config), encoding="utf-8")
+        return True
+
+    def log(self, **values: Any) -> None:
+        with open(self.directory / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": self.step, **values}) + "\n")
+
+    def examine(self) -> None:
+        """The held-out loss, the best checkpoint so far, and a picture of samples."""
+        shown = samples.averaged(self.objective, self.average)
+        loss = samples.validation_loss(shown, self.samples)
+        self.log(validation=loss)
+        print(f"{self.config.stage.name}: step {self.step}, held-out loss {loss:.5f}", flush=True)
+        if loss < self.best:
+            self.best = loss
+            checkpoint.save(self.directory / BEST, self.content())
+        if self.config.record.sample_count:
+            path = self.directory / "samples" / f"step-{self.step:07d}.png"
+            samples.write_grid(path, shown, self.samples)
+
+
+class Progress:
+    """The mean loss since the last line, and a line every few seconds."""
+
+    def __init__(self, run: Run):
+        self.run, self.total, self.count = run, 0.0, 0
+        self.since = time.monotonic()
+
+    def add(self, loss: Tensor) -> None:
+        self.total, self.count = self.total + loss, self.count + 1  # stays on the device
+        if time.monotonic() - self.since >= REPORT_SECONDS:
+            self.report()
+
+    def report(self) -> None:
+        """Print and log; a loss that is no number ends the run before it reaches a checkpoint."""
+        if not self.count:
+            return
+        run, o = self.run, self.run.config.optimiser
+        loss, seconds = float(self.total) / self.count, time.monotonic() - self.since
+        if not math.isfinite(loss):
+            raise ValueError(f"the loss at step {run.step} is {loss}: lower optimiser.rate")
+        pace = self.count / max(seconds, 1e-9)
+        left = (o.steps - run.step) / pace
+        print(
+            f"{run.config.stage.name}: step {run.step} of {o.steps}, loss {loss:.5f}, "
+            f"rate {rate(run.config, run.step):.2e}, {pace:.2f} steps/s, "
+            f"{pace * o.batch:.1f} samples/s, {left / 60:.0f} min left",
+            flush=True,
+        )
+        run.log(loss=loss, samples_per_second=round(pace * o.batch, 2))
+        self.total, self.count, self.since = 0.0, 0, time.monotonic()
+
+
+class Clock:
+    """Says when something is due that happens every so many minutes."""
+
+    def __init__(self, minutes: float):
+        self.seconds, self.last = minutes * 60, time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self.last >= self.seconds
+
+    def reset(self) -> None:
+        self.last = time.monotonic()
+
+
+def train(run: Run, minutes: float, workers: int) -> None:
+    """Until the last step, for so many minutes, or until a signal asks to stop."""
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda given, _: asked.append(given))
+    record, begin = run.config.record, time.monotonic()
+    saving, looking = Clock(record.checkpoint_minutes), Clock(record.sample_minutes)
+    before, progress = run.seconds, Progress(run)
+    for batch in batches(run.samples, run.step, run.config.optimiser.steps, workers):
+        progress.add(run.train_step(batch))
+        run.seconds = before + time.monotonic() - begin
+        if saving.due():
+            progress.report()
+            run.save()
+            saving.reset()
+        if looking.due():
+            run.examine()
+            looking.reset()
+        if asked or (minutes and time.monotonic() - begin >= 60 * minutes):
+            break
+    progress.report()
+    run.examine()
+    run.save()
+    print(f"{run.config.stage.name}: stopped at step {run.step}, {run.directory}", flush=True)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", type=Path, required=True, help="the stage's training file")
+    parser.add_argument("--data", type=Path, required=True, help="a cache of scripts.train.cache")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--text", type=Path, help="model or run whose text encoder is used, frozen")
+    parser.add_argument("--init", type=Path, help="model directory to start from")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:N")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after so many; 0: never")
+    parser.add_argument("--steps", type=int, help="instead of the configuration's optimiser.steps")
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all cores)")
+    parser.add_argument("--compile", action="store_true", help="compile the U-Net first")
+    parser.add_argument("--reconfigure", action="store_true", help="resume with changed settings")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.set_float32_matmul_precision("high")
+    try:
+        config = TrainingConfig.read(options.config)
+        if options.steps:
+            config = with_steps(config, options.steps)
+        run = Run(options, config)
+        resumed = run.resume(options.reconfigure)
+        size = sum(p.numel() for module in run.modules.values() for p in module.parameters())
+        verb = f"resuming at step {run.step}" if resumed else "starting"
+        print(f"{config.stage.name}: {size / 1e6:.2f} M parameters, {verb}", flush=True)
+        train(run, options.minutes, options.workers)
+    except (OSError, ValueError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
