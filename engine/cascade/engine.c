@@ -12,13 +12,14 @@
 
 void ie_options_default(ie_options *options)
 {
+    if (!options) return;
     *options = (ie_options){
         .device = "auto", .precision = IE_PRECISION_F32, .threads = 0, .max_requests = 1};
 }
 
 void ie_request_default(ie_request *request)
 {
-    *request = (ie_request){0};
+    if (request) *request = (ie_request){0};
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -87,25 +88,37 @@ static ie_status run_text(ie_engine *e, ie_tensor *tokens, const ie_job *job, ie
                                err);
 }
 
-/* Everything an edit does, without data: how much workspace it takes and what one lane of each
- * stage costs. */
+/* What the text encoder takes and costs, without data. */
+static ie_status measure_text(ie_engine *e, ie_error *err)
+{
+    ie_tensor tokens;
+    ie_arena_measure(&e->arena);
+    ie_exec x = {.backend = e->backend, .arena = &e->arena};
+    IE_TRY(run_text(e, &tokens, NULL, &x, err));
+    e->text_cost = x.cost;
+    e->workspace_bytes = e->arena.peak;
+    return IE_OK;
+}
+
+/* The same for a stage, with every number of lanes that can meet in a tick: scratch need not grow
+ * with them. So many lanes belong to the most requests when each has one. */
+static ie_status measure_stage(ie_engine *e, int index, ie_error *err)
+{
+    for (int lanes = 1; lanes <= 2 * e->capacity; lanes++) {
+        const int requests = lanes < e->capacity ? lanes : e->capacity;
+        ie_arena_measure(&e->arena);
+        ie_exec x = {.backend = e->backend, .arena = &e->arena};
+        IE_TRY(ie_stage_measure(&e->stages[index], lanes, requests, &x, err));
+        if (lanes == 1) e->lane_cost[index] = x.cost;
+        if (e->arena.peak > e->workspace_bytes) e->workspace_bytes = e->arena.peak;
+    }
+    return IE_OK;
+}
+
 static ie_status measure(ie_engine *e, ie_error *err)
 {
-    uint64_t peak = 0;
-    for (int i = -1; i < e->stage_count; i++) {
-        for (int lanes = 1; lanes <= 2 * e->capacity;
-             lanes = i < 0 ? 2 * e->capacity + 1 : lanes + 1) {
-            ie_arena_measure(&e->arena);
-            ie_exec x = {.backend = e->backend, .arena = &e->arena};
-            ie_tensor tokens;
-            IE_TRY(i < 0 ? run_text(e, &tokens, NULL, &x, err)
-                         : ie_stage_measure(&e->stages[i], lanes, &x, err));
-            if (i < 0) e->text_cost = x.cost;
-            if (i >= 0 && lanes == 1) e->lane_cost[i] = x.cost;
-            if (e->arena.peak > peak) peak = e->arena.peak;
-        }
-    }
-    e->workspace_bytes = peak;
+    IE_TRY(measure_text(e, err));
+    for (int i = 0; i < e->stage_count; i++) IE_TRY(measure_stage(e, i, err));
     return IE_OK;
 }
 
@@ -202,6 +215,9 @@ static void describe_stage(const ie_engine *e, int i, ie_stage_info *info)
 
 void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
 {
+    if (!info) return;
+    *info = (ie_engine_info){0};
+    if (!e) return;
     *info = (ie_engine_info){
         .precision = e->precision,
         .threads = e->backend->threads,
@@ -228,6 +244,7 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
 
 static ie_status check_all(const ie_engine *e, const ie_request *requests, int count, ie_error *err)
 {
+    if (!e) return ie_fail(err, IE_BAD_ARGUMENT, "engine is NULL");
     if (count < 1 || !requests) return ie_fail(err, IE_BAD_ARGUMENT, "there are no requests");
     for (int i = 0; i < count; i++) IE_TRY(ie_job_check(&requests[i], &e->cascade, i, count, err));
     return IE_OK;
@@ -236,6 +253,7 @@ static ie_status check_all(const ie_engine *e, const ie_request *requests, int c
 ie_status ie_price_edit(const ie_engine *e, const ie_request *requests, int count, ie_price *price,
                         ie_error *err)
 {
+    if (!price) return ie_fail(err, IE_BAD_ARGUMENT, "price is NULL");
     IE_TRY(check_all(e, requests, count, err));
     ie_engine_info info;
     ie_engine_describe(e, &info);

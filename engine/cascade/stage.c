@@ -259,11 +259,11 @@ done:
     return status;
 }
 
-ie_status ie_stage_measure(ie_stage *stage, int lanes, ie_exec *x, ie_error *err)
+ie_status ie_stage_measure(ie_stage *stage, int lanes, int requests, ie_exec *x, ie_error *err)
 {
     IE_TRY(admit(stage, 0, NULL, x, err));
     IE_TRY(ie_stage_prepare(stage, x, err));
-    const tick t = {.lanes = lanes, .requests = (lanes + 1) / 2};
+    const tick t = {.lanes = lanes, .requests = requests};
     x->cost = (ie_cost){0};
     return run_tick(stage, &t, x, err);
 }

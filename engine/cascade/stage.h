@@ -27,9 +27,9 @@ void ie_stage_close(ie_stage *stage);
 /* The null text; once, before the first run. */
 ie_status ie_stage_prepare(ie_stage *stage, ie_exec *x, ie_error *err);
 
-/* Go through everything a run does with `lanes` lanes, without data: x->arena measures, x->cost
- * counts one tick. */
-ie_status ie_stage_measure(ie_stage *stage, int lanes, ie_exec *x, ie_error *err);
+/* Go through everything a run does with `lanes` lanes of `requests` requests, without data:
+ * x->arena measures, x->cost counts one tick. */
+ie_status ie_stage_measure(ie_stage *stage, int lanes, int requests, ie_exec *x, ie_error *err);
 
 /* Take all jobs through this stage, `capacity` at a time, each leaving as soon as its last step is
  * done. job->image becomes this stage's result. IE_CANCELLED when a request's progress callback

@@ -1,0 +1,167 @@
+/* test_workspace.c - the dry run knows the memory of the real one: to the byte, in every stage, for
+ * every number of lanes. Arguments: device and precision. SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine.h"
+#include "toy.h"
+
+static const char *device = "ref";
+static bool bf16;
+
+enum { CAPACITY = 2, LANES = 2 * CAPACITY, STAGES = 3 };
+
+#define NEED(call)                                            \
+    do {                                                      \
+        ie_error need_err_ = {0};                             \
+        ie_error *const err = &need_err_;                     \
+        if (call) fail_msg("%s (%s)", err->text, err->where); \
+    } while (0)
+
+static toy_edit edits[CAPACITY];
+
+/* ---- the dry run ---------------------------------------------------------------------------- */
+
+static uint64_t planned_stage(ie_engine *e, int stage, int lanes, int requests)
+{
+    ie_arena arena;
+    ie_arena_measure(&arena);
+    ie_exec x = {.backend = e->backend, .arena = &arena};
+    NEED(ie_stage_measure(&e->stages[stage], lanes, requests, &x, err));
+    assert_int_equal(arena.pieces, 0);
+    return arena.peak;
+}
+
+static uint64_t planned_text(ie_engine *e)
+{
+    ie_arena arena;
+    ie_arena_measure(&arena);
+    ie_exec x = {.backend = e->backend, .arena = &arena};
+    const int64_t dim[3] = {1, e->cascade.text_length, e->text_width};
+    ie_tensor tokens;
+    NEED(ie_arena_tensor(&arena, &tokens, IE_F32, 3, dim, err));
+    NEED(ie_text_encoder_run(e->text, tokens, NULL, 1, &x, err));
+    return arena.peak;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- the real run --------------------------------------------------------------------------- */
+
+typedef struct watcher {
+    ie_engine *engine;
+    uint64_t peak[STAGES]; /* of each stage; the first has the text encoder's as well */
+} watcher;
+
+static int watch(void *user, int stage, int step, int steps)
+{
+    watcher *w = user;
+    (void)step, (void)steps;
+    w->peak[stage] = larger(w->peak[stage], w->engine->arena.peak);
+    w->engine->arena.peak = 0;
+    return 0;
+}
+
+/* `count` requests of two steps a stage, each with two lanes if guided, else one. */
+static watcher run(ie_engine *e, int count, bool guided)
+{
+    watcher w = {.engine = e};
+    ie_request requests[CAPACITY];
+    golden io = golden_open("cascade-io.safetensors");
+    for (int i = 0; i < count; i++) {
+        toy_fill(&edits[i], &io, i);
+        ie_request *r = &edits[i].request;
+        for (int s = 0; s < STAGES; s++) {
+            r->steps[s] = 2;
+            r->guidance[s] =
+                (ie_guidance){.kind = IE_GUIDANCE_CONSTANT, .high = guided ? 3.0f : 1.0f};
+        }
+        r->progress = watch;
+        r->user = &w;
+        requests[i] = *r;
+    }
+    golden_close(&io);
+    NEED(ie_edit(e, requests, count, err));
+    return w;
+}
+
+static ie_engine *open_or_skip(void)
+{
+    ie_engine *e = toy_open(device, bf16, 1, CAPACITY);
+    if (!e) skip();
+    return e;
+}
+
+static void every_stage_takes_exactly_the_memory_it_planned(void **state)
+{
+    (void)state;
+    ie_engine *e = open_or_skip();
+    const uint64_t text = planned_text(e);
+    for (int count = 1; count <= CAPACITY; count++) {
+        for (int guided = 0; guided < 2; guided++) {
+            const watcher w = run(e, count, guided);
+            for (int s = 0; s < STAGES; s++) {
+                uint64_t want = planned_stage(e, s, guided ? 2 * count : count, count);
+                if (s == 0) want = larger(want, text);
+                if (w.peak[s] != want) {
+                    fail_msg("stage %d, %d requests%s: %llu bytes, planned %llu", s, count,
+                             guided ? ", guided" : "", (unsigned long long)w.peak[s],
+                             (unsigned long long)want);
+                }
+            }
+        }
+    }
+    ie_engine_close(&e);
+}
+
+static void the_workspace_is_what_the_largest_stage_takes_with_all_lanes(void **state)
+{
+    (void)state;
+    ie_engine *e = open_or_skip();
+    uint64_t all = planned_text(e), fewer = all;
+    for (int s = 0; s < STAGES; s++) {
+        for (int lanes = 1; lanes < LANES; lanes++)
+            fewer = larger(fewer, planned_stage(e, s, lanes, lanes < CAPACITY ? lanes : CAPACITY));
+        all = larger(all, planned_stage(e, s, LANES, CAPACITY));
+    }
+    assert_true(fewer < all); /* reached with all lanes and not before */
+    assert_int_equal(e->workspace_bytes, all);
+    assert_int_equal(e->workspace.bytes, all);
+    const watcher w = run(e, CAPACITY, true);
+    assert_int_equal(larger(larger(w.peak[0], w.peak[1]), w.peak[2]), all);
+    ie_engine_info info;
+    ie_engine_describe(e, &info);
+    uint64_t slots = 0;
+    for (int s = 0; s < STAGES; s++) slots += e->stages[s].slots.block.bytes;
+    assert_int_equal(info.workspace_bytes, all + slots);
+    ie_engine_close(&e);
+}
+
+static void nothing_is_left_in_the_workspace_between_edits(void **state)
+{
+    (void)state;
+    ie_engine *e = open_or_skip();
+    assert_int_equal(e->arena.pieces, 0);
+    run(e, 1, true);
+    assert_int_equal(e->arena.pieces, 0);
+    ie_engine_close(&e);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) device = argv[1];
+    bf16 = argc > 2 && !strcmp(argv[2], "bf16");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_stage_takes_exactly_the_memory_it_planned),
+        cmocka_unit_test(the_workspace_is_what_the_largest_stage_takes_with_all_lanes),
+        cmocka_unit_test(nothing_is_left_in_the_workspace_between_edits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
