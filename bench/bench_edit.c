@@ -2,9 +2,11 @@
  * engine said it takes.
  *
  *   bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--seed N]
- *              [--json]
+ *              [--steps N] [--guidance W] [--json]
  *
- * An image of canvas size with an elliptic mask, the model's own steps and guidance. Memory is the
+ * An image of canvas size with an elliptic mask; the model's own steps and guidance unless given,
+ * then those of every stage. Only guidance other than 1 in the stage that needs most memory fills
+ * the workspace that is planned: the lane without text runs there too. Memory is the
  * process's highest resident size (VmHWM, Linux) while opening and while editing, minus what it
  * was before the engine existed, with the caller's pixels in place; it is set against weights +
  * workspace of ie_engine_describe. A process that opens the engine, edits and ends is what a user
@@ -21,6 +23,8 @@ typedef struct options {
     const char *model;
     ie_options engine;
     uint64_t seed;
+    int steps;      /* 0: the model's */
+    float guidance; /* negative: the model's */
     bool json;
 } options;
 
@@ -115,6 +119,11 @@ static ie_status run(outcome *out, const options *o, ie_request *r, ie_error *er
     out->open_peak = status_bytes("VmHWM:");
     forget_peak();
     ie_engine_describe(engine, &out->info);
+    for (int i = 0; i < out->info.stage_count; i++) {
+        r->steps[i] = o->steps;
+        if (o->guidance >= 0)
+            r->guidance[i] = (ie_guidance){IE_GUIDANCE_CONSTANT, .high = o->guidance};
+    }
     status = ie_price_edit(engine, r, 1, &out->price, err);
     w.began = bench_seconds(false);
     if (!status) status = ie_edit(engine, r, 1, err);
@@ -173,6 +182,10 @@ static bool parse(options *o, int argc, char **argv)
             o->engine.device = value;
         } else if (!strcmp(name, "--threads")) {
             o->engine.threads = (int)strtol(value, NULL, 10);
+        } else if (!strcmp(name, "--steps")) {
+            o->steps = (int)strtol(value, NULL, 10);
+        } else if (!strcmp(name, "--guidance")) {
+            o->guidance = strtof(value, NULL);
         } else if (!strcmp(name, "--seed")) {
             o->seed = strtoull(value, NULL, 10);
         } else if (!strcmp(name, "--precision") && !strcmp(value, "bf16")) {
@@ -187,12 +200,12 @@ static bool parse(options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    options o = {0};
+    options o = {.guidance = -1};
     ie_options_default(&o.engine);
     o.engine.device = "cpu";
     if (!parse(&o, argc, argv)) {
         fprintf(stderr, "bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] "
-                        "[--threads N] [--seed N] [--json]\n");
+                        "[--threads N] [--seed N] [--steps N] [--guidance W] [--json]\n");
         return 2;
     }
     ie_error err = {0};
