@@ -1,4 +1,5 @@
-/* bench_case.c - operands for a row of the op bench, and one run of it.  SPDX-License-Identifier: Apache-2.0 */
+/* bench_case.c - operands for a row of the op bench, and one run of it.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 
 #include <stdlib.h>

@@ -1,10 +1,13 @@
-/* bench_ops.c - the operations of the CPU backend over the shapes of real models, against this machine's own peak.
+/* bench_ops.c - the operations of the CPU backend over the shapes of real models, against this
+ * machine's own peak.
  *
  *   bench_ops [--json] [--repeat N] [--only TEXT] [--busy]
  *
- * Each row is timed in turns with a large oneDNN matrix product of the same type (the peak), so both see the same clocks
- * and the same neighbours. Printed: median and p10-p90 of the row, GFLOP/s, and that as a share of the peak's median in
- * that row. --busy counts processor time instead of the wall clock; it needs OMP_NUM_THREADS=1. Operands rotate through several copies, as in a network, where nothing is still in L2 when it is needed.
+ * Each row is timed in turns with a large oneDNN matrix product of the same type (the peak), so
+ * both see the same clocks and the same neighbours. Printed: median and p10-p90 of the row,
+ * GFLOP/s, and that as a share of the peak's median in that row. --busy counts processor time
+ * instead of the wall clock; it needs OMP_NUM_THREADS=1. Operands rotate through several copies, as
+ * in a network, where nothing is still in L2 when it is needed.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 #include "timing.h"

@@ -1,4 +1,5 @@
-/* bench_peak.c - the machine's matrix rate, as its vendor library reaches it.  SPDX-License-Identifier: Apache-2.0 */
+/* bench_peak.c - the machine's matrix rate, as its vendor library reaches it. 
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 
 #include <oneapi/dnnl/dnnl.h>

@@ -1,5 +1,5 @@
-/* bench_row.h - one row of the op bench: an operation at a shape, with operands; and the peak it is measured against.
- * SPDX-License-Identifier: Apache-2.0 */
+/* bench_row.h - one row of the op bench: an operation at a shape, with operands; and the peak it is
+ * measured against. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_BENCH_ROW_H
 #define IE_BENCH_ROW_H
 
@@ -7,7 +7,8 @@
 
 typedef enum bench_kind { BENCH_CONV, BENCH_LINEAR, BENCH_ATTENTION, BENCH_SAMPLE } bench_kind;
 
-/* conv: sources of size x size; linear: `size` rows of `inputs`; attention: `size` queries, `heads` of `width`. */
+/* conv: sources of size x size; linear: `size` rows of `inputs`; attention: `size` queries, `heads`
+ * of `width`. */
 typedef struct bench_row {
     const char *name;
     bench_kind kind;

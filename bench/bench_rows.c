@@ -1,5 +1,5 @@
-/* bench_rows.c - the shapes: three stages of a small cascade (widths 32 to 256), then layers of the full-size one.
- * SPDX-License-Identifier: Apache-2.0 */
+/* bench_rows.c - the shapes: three stages of a small cascade (widths 32 to 256), then layers of the
+ * full-size one. SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 
 #define FUSED .norm = true, .residual = true, .moments = true

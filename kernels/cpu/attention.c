@@ -1,14 +1,21 @@
-/* attention.c - softmax(scale <q, k> + bias) v over two segments of keys, one tile of queries of one head at a time.
+/* attention.c - softmax(scale <q, k> + bias) v over two segments of keys, one tile of queries of
+ * one head at a time.
  *
- *   numerics  f32 throughout; scores summed over d in order, the softmax over the keys in order (text, then image)
- *   cost      4 T L d flops; K is read once per tile of 64 queries, V likewise, neither is packed or transposed
- *   mapping   a task is (lane, head, tile). Scores lie with the keys in rows and the queries in vector lanes, so the
- *             softmax runs down columns; they stay in L2 (L <= 2048: at most 512 KB, beyond that half the queries)
+ *   numerics  f32 throughout; scores summed over d in order, the softmax over the keys in order
+ *             (text, then image)
+ *   cost      4 T L d flops; K is read once per tile of 64 queries, V likewise, neither is packed
+ *             or transposed; bf16 queries times keys run two at a time (vdpbf16ps), probabilities
+ *             stay f32
+ *   mapping   a task is (lane, head, tile). Scores lie with the keys in rows and the queries in
+ *             vector lanes, so the softmax runs down columns; they stay in L2 (L <= 2048: at most
+ *             512 KB, beyond that half the queries)
  * SPDX-License-Identifier: Apache-2.0 */
 #include "attention.h"
 #include "gemm_tile.h"
 #include "threads.h"
 #include "vec_math.h"
+
+#include <string.h>
 
 enum { QUERIES = 64, LONG_KEYS = 2048, KEY_BLOCK = 64 };
 
@@ -77,59 +84,100 @@ static run keys_of(const ie_keys *s, int64_t n, int64_t h)
     return r;
 }
 
-/* t->q[j, i] = q of query first + i, zero past the last. */
+/* bf16 queries and keys are multiplied two at a time, the keys where they are. Decided by what all
+ * lanes share. */
+static bool in_pairs(const ie_attention_args *a)
+{
+    bool even = a->q.dtype == IE_BF16 && a->q.dim[3] % 2 == 0;
+    for (int i = 0; i < 2; i++) {
+        const ie_tensor k = a->keys[i].k;
+        if (ie_present(k)) {
+            even = even && k.stride[0] % 2 == 0 && k.stride[1] % 2 == 0 && k.stride[2] % 2 == 0 &&
+                   (uintptr_t)k.data % sizeof(float) == 0;
+        }
+    }
+    return even;
+}
+
+/* t->q[j, i] = element j of query first + i, zero past the last query; two elements as one where
+ * they go in pairs. */
 static void load_queries(const ie_attention_args *a, const tile *t, int64_t n, int64_t h,
                          int64_t first)
 {
-    const int64_t queries = tile_queries(a), d = a->q.dim[3];
-    for (int64_t i = 0; i < queries; i++) {
-        const bool real = first + i < a->q.dim[1];
-        const int64_t at =
-            real ? n * a->q.stride[0] + (first + i) * a->q.stride[1] + h * a->q.stride[2] : 0;
+    const int64_t queries = tile_queries(a), d = a->q.dim[3], left = a->q.dim[1] - first;
+    const int64_t real = left < queries ? left : queries;
+    const bool pairs = in_pairs(a);
+    if (real < queries) memset(t->q, 0, (size_t)(queries * d) * sizeof *t->q);
+    for (int64_t i = 0; i < real; i++) {
+        const int64_t at = n * a->q.stride[0] + (first + i) * a->q.stride[1] + h * a->q.stride[2];
+        if (pairs) {
+            const uint16_t *q = (const uint16_t *)a->q.data + at;
+            for (int64_t j = 0; j < d / 2; j++)
+                memcpy(&t->q[j * queries + i], q + 2 * j, sizeof(float));
+            continue;
+        }
         for (int64_t j = 0; j < d; j += IE_LANES) {
             const int64_t lanes = d - j < IE_LANES ? d - j : IE_LANES;
-            const ie_v x = real ? ie_v_get(a->q.data, at + j, lanes, a->q.dtype) : ie_v_set(0.0f);
+            const ie_v x = ie_v_get(a->q.data, at + j, lanes, a->q.dtype);
             for (int64_t c = 0; c < lanes; c++) t->q[(j + c) * queries + i] = x[c];
         }
     }
+}
+
+/* `rows` bf16 keys from key l on as floats. */
+static const float *widen_keys(const tile *t, const run *r, int64_t l, int64_t rows, int64_t d)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < d; j += IE_LANES) {
+            const ie_v x = ie_v_get(r->k, (l + i) * r->k_step + j, d - j, IE_BF16);
+            ie_v_put(t->k, i * d + j, d - j, x, IE_F32);
+        }
+    }
+    return t->k;
 }
 
 /* Scores of one segment into rows [row, row + count). */
 static void score(const ie_attention_args *a, const tile *t, const run *r, int64_t row)
 {
     const int64_t queries = tile_queries(a), d = a->q.dim[3];
-    ie_gemm g = {.a = r->k, .a_row = r->k_step, .a_step = 1, .b = t->q, .b_step = queries};
-    g.c_row = queries;
-    g.columns = queries;
-    g.depth = d;
+    ie_gemm g = {.a = r->k,
+                 .a_row = r->k_step,
+                 .a_step = 1,
+                 .b = t->q,
+                 .b_step = queries,
+                 .c = t->scores + row * queries,
+                 .c_row = queries,
+                 .rows = r->count,
+                 .columns = queries,
+                 .depth = d};
+    if (in_pairs(a)) {
+        g.a_row /= 2;
+        g.depth /= 2;
+        ie_gemm_run(&g, IE_GEMM_PAIRS);
+        return;
+    }
     for (int64_t l = 0; l < r->count; l += KEY_BLOCK) {
         g.rows = r->count - l < KEY_BLOCK ? r->count - l : KEY_BLOCK;
         g.c = t->scores + (row + l) * queries;
         if (r->type == IE_F32) {
             g.a = (const float *)r->k + l * r->k_step;
         } else {
-            for (int64_t i = 0; i < g.rows * d; i += d) {
-                for (int64_t j = 0; j < d; j += IE_LANES) {
-                    const ie_v x = ie_v_get(r->k, (l + i / d) * r->k_step + j, d - j, IE_BF16);
-                    ie_v_put(t->k, i + j, d - j, x, IE_F32);
-                }
-            }
-            g.a = t->k;
+            g.a = widen_keys(t, r, l, g.rows, d);
             g.a_row = d;
         }
-        ie_gemm_run(&g, IE_F32);
+        ie_gemm_run(&g, IE_GEMM_F32);
     }
 }
 
-/* scores *= scale, and the image segment's bias [h, T, L1] is added: rows [row, row + count), queries from `first`. */
-static void scale_and_bias(const ie_attention_args *a, const tile *t, int64_t h, int64_t first,
-                           int64_t rows, int64_t image)
+/* scores * scale + bias, where there is a bias [h, T, L1] of the image segment; queries from
+ * `first`. */
+static void add_bias(const ie_attention_args *a, const tile *t, int64_t h, int64_t first,
+                     int64_t rows, int64_t image)
 {
     const int64_t queries = tile_queries(a);
     for (int64_t i = 0; i < rows * queries; i += IE_LANES) {
         ie_v_store(t->scores, i, ie_v_load(t->scores, i, IE_F32) * a->scale, IE_F32);
     }
-    if (!ie_present(a->bias)) return;
     for (int64_t i = 0; i < queries && first + i < a->q.dim[1]; i++) {
         const float *bias =
             (const float *)a->bias.data + h * a->bias.stride[0] + (first + i) * a->bias.stride[1];
@@ -137,15 +185,18 @@ static void scale_and_bias(const ie_attention_args *a, const tile *t, int64_t h,
     }
 }
 
-/* Scores to exp(score - maximum), 16 queries at a time; their sum's inverse to t->q, which is no longer needed. */
-static void soften(const tile *t, int64_t queries, int64_t rows)
+/* Scores to exp(scale * score - maximum), 16 queries at a time; the inverse of their sum to t->q,
+ * no longer needed. */
+static void soften(const tile *t, int64_t queries, int64_t rows, float scale)
 {
     for (int64_t j = 0; j < queries; j += IE_LANES) {
         float *s = t->scores + j;
-        ie_v most = ie_v_load(s, 0, IE_F32), sum = ie_v_set(0.0f);
-        for (int64_t l = 1; l < rows; l++) most = ie_v_max(most, ie_v_load(s, l * queries, IE_F32));
+        ie_v most = ie_v_load(s, 0, IE_F32) * scale, sum = ie_v_set(0.0f);
+        for (int64_t l = 1; l < rows; l++)
+            most = ie_v_max(most, ie_v_load(s, l * queries, IE_F32) * scale);
         for (int64_t l = 0; l < rows; l++) {
-            const ie_v p = ie_v_exp(ie_v_load(s, l * queries, IE_F32) - most);
+            const ie_v p =
+                ie_v_exp(ie_v_fma(ie_v_load(s, l * queries, IE_F32), ie_v_set(scale), -most));
             sum += p;
             ie_v_store(s, l * queries, p, IE_F32);
         }
@@ -169,9 +220,9 @@ static void weigh(const tile *t, const run *r, int64_t queries, int64_t d, int64
                        .add = row > 0};
     if (r->count == 0) return;
     if (r->type == IE_F32) {
-        ie_gemm_run(&g, IE_F32);
+        ie_gemm_run(&g, IE_GEMM_F32);
     } else {
-        ie_gemm_run(&g, IE_BF16);
+        ie_gemm_run(&g, IE_GEMM_BF16);
     }
 }
 
@@ -184,8 +235,8 @@ static void attend(const ie_attention_args *a, const tile *t, int64_t n, int64_t
         load_queries(a, t, n, h, first);
         score(a, t, &text, 0);
         score(a, t, &image, text.count);
-        scale_and_bias(a, t, h, first, rows, text.count);
-        soften(t, queries, rows);
+        if (ie_present(a->bias)) add_bias(a, t, h, first, rows, text.count);
+        soften(t, queries, rows, ie_present(a->bias) ? 1 : a->scale);
         weigh(t, &text, queries, d, 0);
         weigh(t, &image, queries, d, text.count);
     }

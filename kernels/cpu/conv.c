@@ -1,7 +1,10 @@
-/* conv.c - convolution: the cut of conv_plan.c, the operand of pack.c, oneDNN's product, the result of epilogue.c.
+/* conv.c - convolution: the cut of conv_plan.c, the operand of pack.c, oneDNN's product, the result
+ * of epilogue.c.
  *
- *   numerics  f32 sums in an order that depends on the layer's shape; one rounding of the operand, one of the result
- *   mapping   one parallel region per call: norm factors, (packing), tasks in any order, moments in the order of tasks
+ *   numerics  f32 sums in an order that depends on the layer's shape; one rounding of the operand,
+ *             one of the result
+ *   mapping   one parallel region per call: norm factors, (packing), tasks in any order, moments in
+ *             the order of tasks
  * SPDX-License-Identifier: Apache-2.0 */
 #include "conv.h"
 #include "epilogue.h"
@@ -113,7 +116,8 @@ static void pack_shared(const call *k, int64_t n, int64_t piece)
                map + (uint64_t)first * p->row_bytes);
 }
 
-/* The operand of the strip whose input begins at row `first`; *packed is the row where the buffer's strip began, -1 none. */
+/* The operand of the strip whose input begins at row `first`; *packed is the row where the buffer's
+ * strip began, -1 none. */
 static const void *operand(const call *k, int64_t n, int64_t first, char *strip, int64_t *packed)
 {
     const ie_conv_plan *p = &k->conv->plan;
@@ -155,8 +159,8 @@ static ie_epilogue ending(const call *k, int64_t n, int64_t task, int64_t chunk)
     return e;
 }
 
-/* Strips of one task for one chunk of one lane. The last strip of a layer is moved up so that all have the same size;
- * what it computes a second time is not stored again. */
+/* Strips of one task for one chunk of one lane. The last strip of a layer is moved up so that all
+ * have the same size; what it computes a second time is not stored again. */
 static int run_task(const call *k, int64_t n, int64_t task, int64_t chunk)
 {
     const ie_conv *c = k->conv;
@@ -192,7 +196,8 @@ static void merge_moments(const call *k, int64_t n, int64_t chunk)
                          p->strips_per_task * p->rows * p->out_width, p->out_height * p->out_width);
 }
 
-/* All lanes in work, in one parallel region. Lanes turn fastest, so that a chunk's weights serve all of them. */
+/* All lanes in work, in one parallel region. Lanes turn fastest, so that a chunk's weights serve
+ * all of them. */
 static int run_lanes(const call *k)
 {
     const ie_conv_plan *p = &k->conv->plan;

@@ -1,7 +1,9 @@
-/* conv.h - a convolution made ready: what conv_prepare.c makes and conv.c runs. The contracts are in ops.h.
+/* conv.h - a convolution made ready: what conv_prepare.c makes and conv.c runs. The contracts are
+ * in ops.h.
  *
- * The result's type is that of args.y, so a linear layer with another output type is the same thing (linear.c).
- * One ie_conv serves one caller at a time (onednn.h). SPDX-License-Identifier: Apache-2.0 */
+ * The result's type is that of args.y, so a linear layer with another output type is the same thing
+ * (linear.c). One ie_conv serves one caller at a time (onednn.h).
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_CONV_H
 #define IE_CPU_CONV_H
 

@@ -1,5 +1,5 @@
-/* conv_plan.c - see conv_plan.h. The constants are those of a core with 1 MB of L2; bench/LOG.md has the measurements.
- * SPDX-License-Identifier: Apache-2.0 */
+/* conv_plan.c - see conv_plan.h. The constants are those of a core with 1 MB of L2; bench/LOG.md
+ * has the measurements. SPDX-License-Identifier: Apache-2.0 */
 #include "conv_plan.h"
 #include "threads.h"
 
@@ -51,8 +51,8 @@ static void cut_stream(const ie_conv_spec *s, ie_conv_plan *p)
     p->chunk = s->outputs;
 }
 
-/* Strips of about STRIP_PIXELS, at least four of them where there are rows enough; chunks until there are TASKS and the
- * weights of one are few. */
+/* Strips of about STRIP_PIXELS, at least four of them where there are rows enough; chunks until
+ * there are TASKS and the weights of one are few. */
 static void cut_chunks(const ie_conv_spec *s, ie_conv_plan *p)
 {
     const int64_t few = p->flat ? 32 : 4;

@@ -1,16 +1,19 @@
 /* conv_plan.h - how a convolution is cut: a pure function of the layer, so that results are too.
  *
- * A strip is `rows` rows of output, whole width, computed by one brick; a chunk is a run of output channels.
+ * A strip is `rows` rows of output, whole width, computed by one brick; a chunk is a run of output
+ * channels.
  *
- *   stream   a task packs its strips one after the other into its thread's cache and computes all channels of each.
- *            Rows that two strips share are moved, not transformed again. For large maps.
- *   shared   the whole transformed operand of a lane is packed once by all threads, then strips x chunks read it. For maps
- *            with too few rows to give every thread strips of its own.
- *   in place nothing to transform and nothing to pad: strips x chunks read the source. (Film without a norm is known only
- *            when it comes; then each task packs its strip.)
+ *   stream   a task packs its strips one after the other into its thread's cache and computes all
+ *            channels of each. Rows that two strips share are moved, not transformed again. For
+ *            large maps.
+ *   shared   the whole transformed operand of a lane is packed once by all threads, then strips x
+ *            chunks read it. For maps with few rows, and where many outputs
+ *            make the trip through memory cheap.
+ *   in place nothing to transform and nothing to pad: strips x chunks read the source. (Film
+ *            without a norm is known only when it comes; then each task packs its strip.)
  *
- * A 1x1 convolution of stride 1 has no rows: its strips are runs of pixels ("flat"; out_width is then 1).
- * SPDX-License-Identifier: Apache-2.0 */
+ * A 1x1 convolution of stride 1 has no rows: its strips are runs of pixels ("flat"; out_width is
+ * then 1). SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_CONV_PLAN_H
 #define IE_CPU_CONV_PLAN_H
 

@@ -1,4 +1,5 @@
-/* conv_prepare.c - weights of a file into the form a brick wants.  SPDX-License-Identifier: Apache-2.0 */
+/* conv_prepare.c - weights of a file into the form a brick wants.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "conv.h"
 #include "threads.h"
 #include "weights.h"
@@ -38,7 +39,8 @@ uint64_t ie_cpu_conv_bytes(const ie_conv_spec *spec)
     return bytes;
 }
 
-/* [O, C, k, k] as floats of the layer's precision, [O, depth, k, k] with zeros for the channels that pad a pixel. */
+/* [O, C, k, k] as floats of the layer's precision, [O, depth, k, k] with zeros for the channels
+ * that pad a pixel. */
 static float *plain_weights(const ie_conv *c, ie_tensor weight)
 {
     const int64_t taps = (int64_t)c->spec.kernel * c->spec.kernel;

@@ -1,7 +1,7 @@
 /* cpu.c - the fast CPU backend: which of its tables this machine runs.
  *
- * IE_CPU_ISA=base|avx2|avx512|avx512bf16 in the environment lowers the level (never raises it): tests use it.
- * SPDX-License-Identifier: Apache-2.0 */
+ * IE_CPU_ISA=base|avx2|avx512|avx512bf16 in the environment lowers the level (never raises it):
+ * tests use it. SPDX-License-Identifier: Apache-2.0 */
 #include "ops.h"
 #include "table.h"
 

@@ -1,5 +1,5 @@
-/* epilogue.c - see epilogue.h. Sixteen pixels by sixteen channels at a time, so the statistics are made from registers.
- * SPDX-License-Identifier: Apache-2.0 */
+/* epilogue.c - see epilogue.h. Sixteen pixels by sixteen channels at a time, so the statistics are
+ * made from registers. SPDX-License-Identifier: Apache-2.0 */
 #include "epilogue.h"
 #include "stats.h"
 

@@ -1,7 +1,8 @@
-/* epilogue.h - what happens to a convolution's sums while they are in cache, and the moments of the result.
+/* epilogue.h - what happens to a convolution's sums while they are in cache, and the moments of the
+ * result.
  *
- * y = scale * (sums + bias + residual), rounded once; per-channel statistics of y before that rounding.
- * SPDX-License-Identifier: Apache-2.0 */
+ * y = scale * (sums + bias + residual), rounded once; per-channel statistics of y before that
+ * rounding. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_EPILOGUE_H
 #define IE_CPU_EPILOGUE_H
 
@@ -20,12 +21,13 @@ typedef struct ie_epilogue {
     float *stats; /* [3, chunk]: running statistics (stats.h); NULL: not wanted */
 } ie_epilogue;
 
-/* sums [count, chunk] belong to pixels [pixel, pixel + count); `seen` pixels are in stats already. */
+/* sums [count, chunk] belong to pixels [pixel, pixel + count); `seen` pixels are in stats
+ * already. */
 void ie_cpu_epilogue(const ie_epilogue *e, const float *sums, int64_t pixel, int64_t count,
                      int64_t seen);
 
-/* moments [channels, 2] (mean, variance) from statistics [3, channels] of parts, `stride` floats apart, part i over
- * min(each, total - i * each) values: merged in order. */
+/* moments [channels, 2] (mean, variance) from statistics [3, channels] of parts, `stride` floats
+ * apart, part i over min(each, total - i * each) values: merged in order. */
 void ie_cpu_merge_moments(float *moments, const float *stats, int64_t stride, int64_t channels,
                           int64_t each, int64_t total);
 

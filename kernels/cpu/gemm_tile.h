@@ -1,9 +1,10 @@
-/* gemm_tile.h - the inner product of attention: a few rows of A times one or two vectors of columns of B, in registers.
+/* gemm_tile.h - the inner product of attention: a few rows of A times one or two vectors of columns
+ * of B, in registers.
  *
  *   C[i, j] (+)= sum_k A[i, k] B[k, j]      A f32, any strides; B rows of f32 or bf16; C f32
  *
- * Sums run over k in order, one fused multiply-add each, so how rows and columns are cut does not show in the result.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Sums run over k in order, one fused multiply-add each, so how rows and columns are cut does not
+ * show in the result. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_GEMM_TILE_H
 #define IE_CPU_GEMM_TILE_H
 
@@ -27,11 +28,20 @@ typedef struct ie_gemm {
     bool add; /* to what C holds */
 } ie_gemm;
 
-/* Rows [i, i + rows), columns [j, j + n) with n <= vectors * 16; rows, vectors and type are constants after inlining. */
+typedef enum ie_gemm_kind {
+    IE_GEMM_F32,
+    IE_GEMM_BF16, /* B is bf16 */
+    /* an element of A and of B is two bf16 in the place of an f32; their products are summed */
+    IE_GEMM_PAIRS
+} ie_gemm_kind;
+
+/* Rows [i, i + rows), columns [j, j + n) with n <= vectors * 16; rows, vectors and kind are
+ * constants after inlining. */
 IE_INLINE void ie_gemm_tile(const ie_gemm *g, int64_t i, int64_t j, int64_t n, int rows,
-                            int vectors, ie_dtype type)
+                            int vectors, ie_gemm_kind kind)
 {
     ie_v sum[IE_TILE_ROWS][IE_TILE_VECTORS];
+    const ie_dtype type = kind == IE_GEMM_BF16 ? IE_BF16 : IE_F32;
     const bool whole = n == vectors * IE_LANES;
     for (int r = 0; r < rows; r++) {
         for (int v = 0; v < vectors; v++) {
@@ -51,7 +61,10 @@ IE_INLINE void ie_gemm_tile(const ie_gemm *g, int64_t i, int64_t j, int64_t n, i
         }
         for (int r = 0; r < rows; r++) {
             const ie_v x = ie_v_set(a[r * g->a_row + k * g->a_step]);
-            for (int v = 0; v < vectors; v++) sum[r][v] = ie_v_fma(x, b[v], sum[r][v]);
+            for (int v = 0; v < vectors; v++) {
+                sum[r][v] = kind == IE_GEMM_PAIRS ? ie_v_dot_pairs(x, b[v], sum[r][v])
+                                                  : ie_v_fma(x, b[v], sum[r][v]);
+            }
         }
     }
     for (int r = 0; r < rows; r++) {
@@ -66,21 +79,22 @@ IE_INLINE void ie_gemm_tile(const ie_gemm *g, int64_t i, int64_t j, int64_t n, i
     }
 }
 
-IE_INLINE void ie_gemm_columns(const ie_gemm *g, int64_t j, int64_t n, int vectors, ie_dtype type)
+IE_INLINE void ie_gemm_columns(const ie_gemm *g, int64_t j, int64_t n, int vectors,
+                               ie_gemm_kind kind)
 {
     int64_t i = 0;
     for (; i + IE_TILE_ROWS <= g->rows; i += IE_TILE_ROWS)
-        ie_gemm_tile(g, i, j, n, IE_TILE_ROWS, vectors, type);
-    for (; i < g->rows; i++) ie_gemm_tile(g, i, j, n, 1, vectors, type);
+        ie_gemm_tile(g, i, j, n, IE_TILE_ROWS, vectors, kind);
+    for (; i < g->rows; i++) ie_gemm_tile(g, i, j, n, 1, vectors, kind);
 }
 
-IE_INLINE void ie_gemm_run(const ie_gemm *g, ie_dtype type)
+IE_INLINE void ie_gemm_run(const ie_gemm *g, ie_gemm_kind kind)
 {
     int64_t j = 0;
     const int64_t step = (int64_t)IE_TILE_VECTORS * IE_LANES;
-    for (; j + step <= g->columns; j += step) ie_gemm_columns(g, j, step, IE_TILE_VECTORS, type);
-    for (; j + IE_LANES <= g->columns; j += IE_LANES) ie_gemm_columns(g, j, IE_LANES, 1, type);
-    if (j < g->columns) ie_gemm_columns(g, j, g->columns - j, 1, type);
+    for (; j + step <= g->columns; j += step) ie_gemm_columns(g, j, step, IE_TILE_VECTORS, kind);
+    for (; j + IE_LANES <= g->columns; j += IE_LANES) ie_gemm_columns(g, j, IE_LANES, 1, kind);
+    if (j < g->columns) ie_gemm_columns(g, j, g->columns - j, 1, kind);
 }
 
 #endif

@@ -1,8 +1,9 @@
 /* isa.h - one source, several instruction sets.
  *
- * Every file of this folder but cpu.c and onednn.c is compiled once per level: base (what the compiler assumes anyway),
- * avx2 (x86-64-v3), avx512 (x86-64-v4) and avx512bf16 (with that extension). IE_CPU_ISA is the level's name; names that cross files carry it as a suffix,
- * so the code reads as if there were one level. cpu.c picks the table at run time.
+ * Every file of this folder but cpu.c and onednn.c is compiled once per level: base (what the
+ * compiler assumes anyway), avx2 (x86-64-v3), avx512 (x86-64-v4) and avx512bf16 (with that
+ * extension). IE_CPU_ISA is the level's name; names that cross files carry it as a suffix, so the
+ * code reads as if there were one level. cpu.c picks the table at run time.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_ISA_H
 #define IE_CPU_ISA_H

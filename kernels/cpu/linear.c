@@ -1,5 +1,5 @@
-/* linear.c - linear layers: several rows per lane are a 1x1 convolution over rows, one row is a product of its own.
- * SPDX-License-Identifier: Apache-2.0 */
+/* linear.c - linear layers: several rows per lane are a 1x1 convolution over rows, one row is a
+ * product of its own. SPDX-License-Identifier: Apache-2.0 */
 #include "linear.h"
 #include "conv.h"
 #include "threads.h"

@@ -12,7 +12,8 @@ uint64_t ie_cpu_linear_scratch(const ie_linear *linear, int64_t lanes);
 int ie_cpu_linear(ie_stream *s, const ie_linear *linear, const ie_linear_args *a);
 void ie_cpu_linear_release(ie_linear *linear);
 
-/* One row: y[n, o] = bias[o] + sum_k w[o, k] x[n, k] + residual[n, o], x [N, K] f32, w [O, K] f32 or bf16. */
+/* One row: y[n, o] = bias[o] + sum_k w[o, k] x[n, k] + residual[n, o], x [N, K] f32, w [O, K] f32
+ * or bf16. */
 typedef struct ie_row_product {
     void *y;
     const void *w, *residual;

@@ -1,5 +1,5 @@
-/* maps.h - operations on images and tokens that are one pass over memory; the contracts are in ops.h.
- * SPDX-License-Identifier: Apache-2.0 */
+/* maps.h - operations on images and tokens that are one pass over memory; the contracts are in
+ * ops.h. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_MAPS_H
 #define IE_CPU_MAPS_H
 

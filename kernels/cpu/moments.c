@@ -1,6 +1,7 @@
 /* moments.c - statistics of a map, alone and of a sum while it is written.
  *
- *   mapping  a task is (lane, 16 channels) and sees every pixel: a cache line of f32 per pixel, no partial results to keep
+ *   mapping  a task is (lane, 16 channels) and sees every pixel: a cache line of f32 per pixel, no
+ *            partial results to keep
  * SPDX-License-Identifier: Apache-2.0 */
 #include "maps.h"
 #include "stats.h"

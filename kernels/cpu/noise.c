@@ -23,7 +23,8 @@ int ie_cpu_noise(ie_stream *s, ie_tensor z, int64_t slot, uint64_t seed, uint32_
     return 0;
 }
 
-/* Where coordinate i of `size` lies between the centres of `from` source pixels: two of them, and the second's share. */
+/* Where coordinate i of `size` lies between the centres of `from` source pixels: two of them, and
+ * the second's share. */
 typedef struct between {
     int64_t low, high;
     float share;

@@ -1,8 +1,8 @@
 /* normals.c - the normals of rng.h, sixteen Philox blocks at a time.
  *
- * The words are those of ie_philox. The transform is the same Box-Muller with logarithm, sine and cosine as polynomials
- * (our own minimax fits); each is within 2 ulp of its argument's exact value on the whole range it meets here.
- * SPDX-License-Identifier: Apache-2.0 */
+ * The words are those of ie_philox. The transform is the same Box-Muller with logarithm, sine and
+ * cosine as polynomials (our own minimax fits); each is within 2 ulp of its argument's exact value
+ * on the whole range it meets here. SPDX-License-Identifier: Apache-2.0 */
 #include "sampler.h"
 #include "vec_math.h"
 
@@ -36,7 +36,8 @@ static inline ie_v unit(const uint32_t *bits)
     return (__builtin_convertvector((ie_vi)(u >> 9), ie_v) + 0.5f) * 0x1p-23f;
 }
 
-/* log(x), x normal and positive: x = 2^e (1 + f) with 1 + f in [sqrt 1/2, sqrt 2), f - f^2/2 + f^3 q(f). */
+/* log(x), x normal and positive: x = 2^e (1 + f) with 1 + f in [sqrt 1/2, sqrt 2), f - f^2/2 + f^3
+ * q(f). */
 static inline ie_v logarithm(ie_v x)
 {
     static const float q[] = {0.3333331259687923f,   -0.25000009784877325f, 0.20002119555872994f,
@@ -51,7 +52,8 @@ static inline ie_v logarithm(ie_v x)
     return ie_v_fma(e, ie_v_set(0.693359375f), ie_v_fma(e, ie_v_set(-2.12194440e-4f), p));
 }
 
-/* Sine and cosine of x in [0, 2 pi]: x less n pi/2, in three parts of which the first two are exact. */
+/* Sine and cosine of x in [0, 2 pi]: x less n pi/2, in three parts of which the first two are
+ * exact. */
 static inline void sine_cosine(ie_v x, ie_v *sine, ie_v *cosine)
 {
     const ie_v magic = ie_v_set(0x1.8p23f), shifted = x * 0.636619772f + magic, n = shifted - magic;

@@ -31,8 +31,8 @@ struct ie_brick {
         if (try_ != dnnl_success) return (int)try_; \
     } while (0)
 
-/* The one piece of state of a process: oneDNN's handle of the CPU. It is never changed and never destroyed, because
- * primitives in oneDNN's cache keep pointing at it. */
+/* The one piece of state of a process: oneDNN's handle of the CPU. It is never changed and never
+ * destroyed, because primitives in oneDNN's cache keep pointing at it. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static dnnl_engine_t cpu;
 
@@ -70,7 +70,8 @@ static int choose(ie_brick *b, dnnl_primitive_attr_t attributes)
 {
     const dnnl_dims_t strides = {b->shape.stride, b->shape.stride}, padding = {0, 0};
     dnnl_convolution_desc_t d;
-    /* Private scratch lets threads share the primitive; strict f32 whatever the environment asks oneDNN for. */
+    /* Private scratch lets threads share the primitive; strict f32 whatever the environment asks
+     * oneDNN for. */
     DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user));
     DNNL_TRY(dnnl_primitive_attr_set_fpmath_mode(attributes, dnnl_fpmath_mode_strict));
     DNNL_TRY(dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct,

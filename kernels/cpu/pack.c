@@ -1,6 +1,7 @@
 /* pack.c - see pack.h. One rounding to the type of the product; everything before it in f32.
  *
- *   cost  per element one load, one store and about 35 operations when there is an exponential in it
+ *   cost  per element one load, one store and about 35 operations when there is an exponential in
+ *         it
  * SPDX-License-Identifier: Apache-2.0 */
 #include "pack.h"
 #include "vec_math.h"
@@ -9,7 +10,8 @@
 
 enum { BLOCK = 32 }; /* pixels whose channels are walked vector by vector: they stay in L1 */
 
-/* Source pixels of one source: `count` of them (pairs for IE_DOWN2) from x, `channels` apart, to out. */
+/* Source pixels of one source: `count` of them (pairs for IE_DOWN2) from x, `channels` apart, to
+ * out. */
 typedef struct stretch {
     const void *x;
     void *out;
@@ -54,7 +56,8 @@ IE_INLINE void column(const stretch *r, int64_t c, int64_t n, ie_act act, ie_res
     }
 }
 
-/* The activation of nearly every layer is known to the compiler, as is a whole vector of channels; the rest share code. */
+/* The activation of nearly every layer is known to the compiler, as is a whole vector of channels;
+ * the rest share code. */
 IE_INLINE void run_of_types(const stretch *r, ie_resample how, ie_dtype from, ie_dtype to)
 {
     int64_t c = 0;
@@ -79,7 +82,8 @@ IE_INLINE void run_resampled(const stretch *r, ie_resample how, ie_dtype from, i
     }
 }
 
-/* `count` source pixels (pairs of them for IE_DOWN2) from `first`, a pixel index, of all sources, to `out`. */
+/* `count` source pixels (pairs of them for IE_DOWN2) from `first`, a pixel index, of all sources,
+ * to `out`. */
 static void pack_run(const ie_pack *p, int64_t first, int64_t count, void *out)
 {
     const int64_t joint = p->channels[0] + p->channels[1], read = p->resample == IE_DOWN2 ? 2 : 1;

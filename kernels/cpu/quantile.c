@@ -1,7 +1,8 @@
-/* quantile.c - an exact quantile by radix selection: three histograms over the bits of |x|, eleven, eleven and ten.
+/* quantile.c - an exact quantile by radix selection: three histograms over the bits of |x|, eleven,
+ * eleven and ten.
  *
- * Magnitudes of floats are ordered like their bits, and counts are integers, so any number of threads gives the same.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Magnitudes of floats are ordered like their bits, and counts are integers, so any number of
+ * threads gives the same. SPDX-License-Identifier: Apache-2.0 */
 #include "half.h"
 #include "sampler.h"
 #include "threads.h"
@@ -29,7 +30,8 @@ uint64_t ie_cpu_quantile_bytes(void)
     return (uint64_t)ie_cpu_thread_limit() * BUCKETS * sizeof(uint32_t);
 }
 
-/* Of the values that agree with prefix above digit d, how many have each value of it: into the first histogram. */
+/* Of the values that agree with prefix above digit d, how many have each value of it: into the
+ * first histogram. */
 static void count_digits(uint32_t *histograms, const float *x, int64_t count, uint32_t prefix,
                          digit d)
 {

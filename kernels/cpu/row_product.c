@@ -1,7 +1,9 @@
 /* row_product.c - one row per lane times a matrix: the embeddings of time and text.
  *
- *   cost      2 flops per weight and lane; bound by reading the weights once, so lanes share each row of them
- *   numerics  two running sums of sixteen lanes each, fused multiply-adds, then one tree: the same for every lane
+ *   cost      2 flops per weight and lane; bound by reading the weights once, so lanes share each
+ *             row of them
+ *   numerics  two running sums of sixteen lanes each, fused multiply-adds, then one tree: the same
+ *             for every lane
  *   mapping   output features over threads
  * SPDX-License-Identifier: Apache-2.0 */
 #include "linear.h"

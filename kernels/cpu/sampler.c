@@ -1,7 +1,8 @@
 /* sampler.c - one step of the sampler: guidance, x0, threshold, the update, noise.
  *
  *   numerics  f32, each operation rounded; the quantile is exact
- *   cost      dynamic threshold: x0 is written once and read five times (three digits, the neighbour, the update)
+ *   cost      dynamic threshold: x0 is written once and read five times (three digits, the
+ *             neighbour, the update)
  *   mapping   requests one after another, runs of 64 elements over threads
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sampler.h"

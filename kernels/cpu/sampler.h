@@ -1,4 +1,5 @@
-/* sampler.h - the sampler's step and the noise; the contracts are in ops.h.  SPDX-License-Identifier: Apache-2.0 */
+/* sampler.h - the sampler's step and the noise; the contracts are in ops.h. 
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_SAMPLER_H
 #define IE_CPU_SAMPLER_H
 
@@ -12,8 +13,8 @@ int ie_cpu_noise(ie_stream *s, ie_tensor z, int64_t slot, uint64_t seed, uint32_
 int ie_cpu_augment(ie_stream *s, ie_tensor y, int64_t slot, ie_tensor x, float alpha, float sigma,
                    uint64_t seed, uint32_t stage, uint32_t step);
 
-/* The quantile of |x[0 .. count)| at position q * (count - 1), linear between order statistics; a NaN counts as
- * infinite. `histograms` has ie_cpu_quantile_bytes(). */
+/* The quantile of |x[0 .. count)| at position q * (count - 1), linear between order statistics; a
+ * NaN counts as infinite. `histograms` has ie_cpu_quantile_bytes(). */
 uint64_t ie_cpu_quantile_bytes(void);
 float ie_cpu_quantile(const float *x, int64_t count, float q, void *histograms);
 

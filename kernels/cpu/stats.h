@@ -1,9 +1,11 @@
-/* stats.h - mean and sum of squared deviations of sixteen channels at once, in one pass over memory.
+/* stats.h - mean and sum of squared deviations of sixteen channels at once, in one pass over
+ * memory.
  *
- * Values are taken relative to the first one seen, `base`: a constant channel has variance 0 exactly, and a mean that
- * swamps the spread costs no digits of it. Up to 16 pixels stay in registers: their mean, then their deviations squared,
- * merged into the running pair (Chan, Golub, LeVeque: Algorithms for computing the sample variance, 1983) in the order of
- * the pixels. SPDX-License-Identifier: Apache-2.0 */
+ * Values are taken relative to the first one seen, `base`: a constant channel has variance 0
+ * exactly, and a mean that swamps the spread costs no digits of it. Up to 16 pixels stay in
+ * registers: their mean, then their deviations squared, merged into the running pair (Chan, Golub,
+ * LeVeque: Algorithms for computing the sample variance, 1983) in the order of the pixels.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_STATS_H
 #define IE_CPU_STATS_H
 

@@ -1,5 +1,5 @@
-/* table.h - one complete table per instruction set; IE_CPU_X86 says that the three others were compiled.
- * SPDX-License-Identifier: Apache-2.0 */
+/* table.h - one complete table per instruction set; IE_CPU_X86 says that the three others were
+ * compiled. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_TABLE_H
 #define IE_CPU_TABLE_H
 

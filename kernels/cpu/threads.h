@@ -1,7 +1,7 @@
 /* threads.h - how many threads work, and their shares of scratch. Results never depend on either.
  *
- * The limit is a constant of the machine, so scratch planned under one OpenMP setting is enough under any other.
- * SPDX-License-Identifier: Apache-2.0 */
+ * The limit is a constant of the machine, so scratch planned under one OpenMP setting is enough
+ * under any other. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_THREADS_H
 #define IE_CPU_THREADS_H
 

@@ -1,6 +1,7 @@
 /* tokens.c - rows of tokens: normalisations, embedding, the gated GELU of T5.
  *
- *   numerics  f32; a row's sums by sixteen running sums and one tree; the variance from deviations, in a second pass
+ *   numerics  f32; a row's sums by sixteen running sums and one tree; the variance from deviations,
+ *             in a second pass
  *   mapping   rows over threads
  * SPDX-License-Identifier: Apache-2.0 */
 #include "maps.h"

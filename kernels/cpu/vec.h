@@ -1,8 +1,9 @@
-/* vec.h - the vocabulary of the inner loops: sixteen floats at a time, whatever the machine's registers are.
+/* vec.h - the vocabulary of the inner loops: sixteen floats at a time, whatever the machine's
+ * registers are.
  *
- * GCC vector types: one zmm on AVX-512, two ymm on AVX2, four q registers on aarch64. Products and sums round one by one
- * (-ffp-contract=off) except where ie_v_fma says otherwise, so a vector lane and a scalar tail agree bit for bit.
- * SPDX-License-Identifier: Apache-2.0 */
+ * GCC vector types: one zmm on AVX-512, two ymm on AVX2, four q registers on aarch64. Products and
+ * sums round one by one (-ffp-contract=off) except where ie_v_fma says otherwise, so a vector lane
+ * and a scalar tail agree bit for bit. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_VEC_H
 #define IE_CPU_VEC_H
 
@@ -87,7 +88,7 @@ IE_INLINE ie_v ie_v_sqrt(ie_v x)
 #endif
 }
 
-/* ---- bf16 ----------------------------------------------------------------------------------------------------- */
+/* ---- bf16 ------------------------------------------------------------------------------------ */
 
 IE_INLINE ie_v ie_v_widen(ie_vh h)
 {
@@ -106,7 +107,22 @@ IE_INLINE ie_vh ie_v_narrow(ie_v x) /* to nearest even; a NaN stays one */
 #endif
 }
 
-/* ---- memory: `type` is f32 or bf16 and a constant after inlining; i counts elements ------------------------------ */
+/* c + the dot product of the two bf16 in each lane of a and b: exact products, f32 sums. */
+IE_INLINE ie_v ie_v_dot_pairs(ie_v a, ie_v b, ie_v c)
+{
+#if defined(__AVX512BF16__)
+    return (ie_v)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
+#else
+    const ie_v a_high = (ie_v)(ie_v_bits(a) & 0xffff0000u),
+               b_high = (ie_v)(ie_v_bits(b) & 0xffff0000u);
+    c = ie_v_fma(a_high, b_high, c);
+    return ie_v_fma((ie_v)(ie_v_bits(a) << 16), (ie_v)(ie_v_bits(b) << 16), c);
+#endif
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* `type` is f32 or bf16 and a constant after inlining; i counts elements. */
 
 IE_INLINE ie_v ie_v_load(const void *p, int64_t i, ie_dtype type)
 {

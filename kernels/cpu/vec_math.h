@@ -1,15 +1,16 @@
 /* vec_math.h - exp and the activations on sixteen floats.
  *
- * The polynomials are minimax fits of our own (Lawson's iteration, relative error); measured over every 37th float
- * against double: exp within 1 ulp on [-87, 88], the normal tail within 20 ulp where it is below 1e-6 and 8 above.
- * SPDX-License-Identifier: Apache-2.0 */
+ * The polynomials are minimax fits of our own (Lawson's iteration, relative error); measured over
+ * every 37th float against double: exp within 1 ulp on [-87, 88], the normal tail within 20 ulp
+ * where it is below 1e-6 and 8 above. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_VEC_MATH_H
 #define IE_CPU_VEC_MATH_H
 
 #include "ops.h"
 #include "vec.h"
 
-/* exp(x), x clamped to [-87, 88.7]: n = round(x / ln 2), exp(x - n ln 2) by a polynomial, n into the exponent. */
+/* exp(x), x clamped to [-87, 88.7]: n = round(x / ln 2), exp(x - n ln 2) by a polynomial, n into
+ * the exponent. */
 IE_INLINE ie_v ie_v_exp(ie_v x)
 {
     const ie_v magic =
@@ -28,7 +29,8 @@ IE_INLINE ie_v ie_v_exp(ie_v x)
     return (ie_v)(ie_v_bits(p) + (ie_v_bits(shifted) << 23));
 }
 
-/* x / (1 + exp(-s)): with s = x it is SiLU, with the cubic below GELU's tanh form, since 1 + tanh u = 2 / (1 + e^-2u). */
+/* x / (1 + exp(-s)): with s = x it is SiLU, with the cubic below GELU's tanh form, since 1 + tanh u
+ * = 2 / (1 + e^-2u). */
 IE_INLINE ie_v ie_v_gate(ie_v x, ie_v s)
 {
     return x / (ie_v_exp(-s) + 1.0f);
@@ -43,7 +45,8 @@ IE_INLINE ie_v ie_v_gelu_tanh(ie_v x)
     return ie_v_gate(x, x * ie_v_fma(x * x, ie_v_set(0.0713548162726f), ie_v_set(1.59576912161f)));
 }
 
-/* x Phi(x): the normal tail is exp(-a^2/2) g(1 / (1 + a/4)), a = |x|, so small values keep their relative precision. */
+/* x Phi(x): the normal tail is exp(-a^2/2) g(1 / (1 + a/4)), a = |x|, so small values keep their
+ * relative precision. */
 IE_INLINE ie_v ie_v_gelu(ie_v x)
 {
     static const float g[] = {
