@@ -179,8 +179,8 @@ typedef struct ie_request {
     ie_sampler sampler; /* of all stages */
     /* pixels inside the mask's edge over which the result fades in; 0 (default) .. 512 */
     int feather;
-    /* Called after every step of this request; return nonzero to stop the whole call with
-     * IE_CANCELLED. */
+    /* Called after every step of this request, `step` counting 1 .. steps; return nonzero to stop
+     * the whole call with IE_CANCELLED. */
     int (*progress)(void *user, int stage, int step, int steps);
     /* Called when a stage has finished: its image, 3 channels of 8 bits, valid during the call. */
     void (*stage_done)(void *user, int stage, const ie_pixels *image);
