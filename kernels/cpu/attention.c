@@ -3,12 +3,13 @@
  *
  *   numerics  f32 throughout; scores summed over d in order, the softmax over the keys in order
  *             (text, then image)
- *   cost      4 T L d flops; K is read once per tile of 64 queries, V likewise, neither is packed
- *             or transposed; bf16 queries times keys run two at a time (vdpbf16ps), probabilities
+ *   cost      4 T L d flops; bf16 queries times keys run two at a time (vdpbf16ps), probabilities
  *             stay f32
- *   mapping   a task is (lane, head, tile). Scores lie with the keys in rows and the queries in
- *             vector lanes, so the softmax runs down columns; they stay in L2 (L <= 2048: at most
- *             512 KB, beyond that half the queries)
+ *   mapping   a task is (lane, head, a few tiles of 64 queries). It first lays the head's keys and
+ *             values side by side: in place they are a power of two apart, and so much of a cache
+ *             maps onto itself. Scores lie with the keys in rows and the queries in vector lanes,
+ *             so the softmax runs down columns; they stay in L2 (L <= 2048: at most 512 KB, beyond
+ *             that half the queries)
  * SPDX-License-Identifier: Apache-2.0 */
 #include "attention.h"
 #include "gemm_tile.h"
@@ -17,14 +18,19 @@
 
 #include <string.h>
 
-enum { QUERIES = 64, LONG_KEYS = 2048, KEY_BLOCK = 64 };
+enum {
+    QUERIES = 64, /* of a tile */
+    LONG_KEYS = 2048,
+    TILES = 4,  /* of a task, at most */
+    TASKS = 16, /* of a lane, if there are tiles enough */
+};
 
 /* A thread's scratch. */
 typedef struct tile {
+    float *k, *v;  /* [L, d]: of one head; keys that go in pairs are [L, d/2] of two bf16 each */
     float *scores; /* [L, queries] */
     float *q;      /* [d, queries] */
     float *y;      /* [queries, d] */
-    float *k;      /* [KEY_BLOCK, d]: keys of a bf16 segment as floats */
     uint64_t bytes;
 } tile;
 
@@ -46,15 +52,16 @@ static int64_t tile_queries(const ie_attention_args *a)
 static tile lay_out(const ie_attention_args *a, char *base)
 {
     const int64_t queries = tile_queries(a), d = a->q.dim[3];
+    const uint64_t rows = ie_cpu_aligned((uint64_t)(most_keys(a) * d) * sizeof(float));
     const uint64_t scores = ie_cpu_aligned((uint64_t)(most_keys(a) * queries) * sizeof(float));
     const uint64_t q = ie_cpu_aligned((uint64_t)(d * queries) * sizeof(float));
-    const uint64_t k = ie_cpu_aligned((uint64_t)(KEY_BLOCK * d) * sizeof(float));
-    tile t = {.bytes = scores + 2 * q + k};
+    tile t = {.bytes = 2 * rows + scores + 2 * q};
     if (!base) return t;
-    t.scores = (float *)(void *)base;
-    t.q = (float *)(void *)(base + scores);
-    t.y = (float *)(void *)(base + scores + q);
-    t.k = (float *)(void *)(base + scores + 2 * q);
+    t.k = (float *)(void *)base;
+    t.v = (float *)(void *)(base + rows);
+    t.scores = (float *)(void *)(base + 2 * rows);
+    t.q = (float *)(void *)(base + 2 * rows + scores);
+    t.y = (float *)(void *)(base + 2 * rows + scores + q);
     return t;
 }
 
@@ -124,48 +131,55 @@ static void load_queries(const ie_attention_args *a, const tile *t, int64_t n, i
     }
 }
 
-/* `rows` bf16 keys from key l on as floats. */
-static const float *widen_keys(const tile *t, const run *r, int64_t l, int64_t rows, int64_t d)
+/* count rows of d elements, `step` apart, to rows of d floats. */
+static void gather(float *to, const void *x, int64_t step, int64_t count, int64_t d, ie_dtype type)
 {
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t l = 0; l < count; l++) {
         for (int64_t j = 0; j < d; j += IE_LANES) {
-            const ie_v x = ie_v_get(r->k, (l + i) * r->k_step + j, d - j, IE_BF16);
-            ie_v_put(t->k, i * d + j, d - j, x, IE_F32);
+            ie_v_put(to, l * d + j, d - j, ie_v_get(x, l * step + j, d - j, type), IE_F32);
         }
     }
-    return t->k;
 }
 
-/* Scores of one segment into rows [row, row + count). */
-static void score(const ie_attention_args *a, const tile *t, const run *r, int64_t row)
+/* Keys and values of both segments of head h, one after the other; how many there are. */
+static int64_t gather_keys(const ie_attention_args *a, const tile *t, int64_t n, int64_t h,
+                           int64_t *text)
+{
+    const int64_t d = a->q.dim[3];
+    int64_t rows = 0;
+    *text = 0;
+    for (int i = 0; i < 2; i++) {
+        const run r = keys_of(&a->keys[i], n, h);
+        if (in_pairs(a)) {
+            gather(t->k + rows * (d / 2), r.k, r.k_step / 2, r.count, d / 2, IE_F32);
+        } else {
+            gather(t->k + rows * d, r.k, r.k_step, r.count, d, r.type);
+        }
+        gather(t->v + rows * d, r.v, r.v_step, r.count, d, r.type);
+        rows += r.count;
+        if (i == 0) *text = rows;
+    }
+    return rows;
+}
+
+static void score(const ie_attention_args *a, const tile *t, int64_t rows)
 {
     const int64_t queries = tile_queries(a), d = a->q.dim[3];
-    ie_gemm g = {.a = r->k,
-                 .a_row = r->k_step,
+    ie_gemm g = {.a = t->k,
+                 .a_row = d,
                  .a_step = 1,
                  .b = t->q,
                  .b_step = queries,
-                 .c = t->scores + row * queries,
+                 .c = t->scores,
                  .c_row = queries,
-                 .rows = r->count,
+                 .rows = rows,
                  .columns = queries,
                  .depth = d};
     if (in_pairs(a)) {
-        g.a_row /= 2;
-        g.depth /= 2;
-        ie_gemm_run(&g, IE_GEMM_PAIRS);
-        return;
-    }
-    for (int64_t l = 0; l < r->count; l += KEY_BLOCK) {
-        g.rows = r->count - l < KEY_BLOCK ? r->count - l : KEY_BLOCK;
-        g.c = t->scores + (row + l) * queries;
-        if (r->type == IE_F32) {
-            g.a = (const float *)r->k + l * r->k_step;
-        } else {
-            g.a = widen_keys(t, r, l, g.rows, d);
-            g.a_row = d;
-        }
-        ie_gemm_run(&g, IE_GEMM_F32);
+        g.a_row = g.depth = d / 2;
+        ie_gemm_run(g, IE_GEMM_PAIRS);
+    } else {
+        ie_gemm_run(g, IE_GEMM_F32);
     }
 }
 
@@ -204,41 +218,34 @@ static void soften(const tile *t, int64_t queries, int64_t rows, float scale)
     }
 }
 
-/* t->y = sum over one segment of p v; the first segment with keys starts the sum. */
-static void weigh(const tile *t, const run *r, int64_t queries, int64_t d, int64_t row)
+/* t->y = sum over the keys of p v. */
+static void weigh(const tile *t, int64_t queries, int64_t d, int64_t rows)
 {
-    const ie_gemm g = {.a = t->scores + row * queries,
+    const ie_gemm g = {.a = t->scores,
                        .a_row = 1,
                        .a_step = queries,
-                       .b = r->v,
-                       .b_step = r->v_step,
+                       .b = t->v,
+                       .b_step = d,
                        .c = t->y,
                        .c_row = d,
                        .rows = queries,
                        .columns = d,
-                       .depth = r->count,
-                       .add = row > 0};
-    if (r->count == 0) return;
-    if (r->type == IE_F32) {
-        ie_gemm_run(&g, IE_GEMM_F32);
-    } else {
-        ie_gemm_run(&g, IE_GEMM_BF16);
-    }
+                       .depth = rows};
+    ie_gemm_run(g, IE_GEMM_F32);
 }
 
-static void attend(const ie_attention_args *a, const tile *t, int64_t n, int64_t h, int64_t first)
+/* Queries [first, first + queries) of head h of lane n; `rows` keys, of which `text` are text. */
+static void attend(const ie_attention_args *a, const tile *t, int64_t n, int64_t h, int64_t first,
+                   const int64_t keys[2])
 {
     const int64_t queries = tile_queries(a), d = a->q.dim[3], left = a->q.dim[1] - first;
-    const run text = keys_of(&a->keys[0], n, h), image = keys_of(&a->keys[1], n, h);
-    const int64_t rows = text.count + image.count;
+    const int64_t rows = keys[0], text = keys[1];
     if (rows > 0) {
         load_queries(a, t, n, h, first);
-        score(a, t, &text, 0);
-        score(a, t, &image, text.count);
-        if (ie_present(a->bias)) add_bias(a, t, h, first, rows, text.count);
+        score(a, t, rows);
+        if (ie_present(a->bias)) add_bias(a, t, h, first, rows, text);
         soften(t, queries, rows, ie_present(a->bias) ? 1 : a->scale);
-        weigh(t, &text, queries, d, 0);
-        weigh(t, &image, queries, d, text.count);
+        weigh(t, queries, d, rows);
     }
     for (int64_t i = 0; i < queries && i < left; i++) {
         const int64_t at = ((n * a->q.dim[1] + first + i) * a->q.dim[2] + h) * d;
@@ -250,16 +257,29 @@ static void attend(const ie_attention_args *a, const tile *t, int64_t n, int64_t
     }
 }
 
+/* How many queries a task has: whole tiles, by the shape of one lane alone. */
+static int64_t task_queries(const ie_attention_args *a)
+{
+    const int64_t queries = tile_queries(a);
+    const int64_t tiles = (a->q.dim[1] + queries - 1) / queries * a->q.dim[2] / TASKS;
+    return queries * (tiles < 1 ? 1 : tiles < TILES ? tiles : TILES);
+}
+
 int ie_cpu_attention(ie_stream *s, const ie_attention_args *a)
 {
     (void)s;
-    const int64_t queries = tile_queries(a), heads = a->q.dim[2];
-    const int64_t tiles = (a->q.dim[1] + queries - 1) / queries;
+    const int64_t queries = tile_queries(a), heads = a->q.dim[2], each = task_queries(a);
+    const int64_t tasks = (a->q.dim[1] + each - 1) / each;
     const uint64_t bytes = lay_out(a, NULL).bytes;
 #pragma omp parallel for num_threads(ie_cpu_thread_count()) schedule(dynamic)
-    for (int64_t i = 0; i < a->q.dim[0] * heads * tiles; i++) {
+    for (int64_t i = 0; i < a->q.dim[0] * heads * tasks; i++) {
         const tile t = lay_out(a, (char *)a->scratch + (uint64_t)omp_get_thread_num() * bytes);
-        attend(a, &t, i / tiles / heads, i / tiles % heads, i % tiles * queries);
+        const int64_t n = i / tasks / heads, h = i / tasks % heads, begin = i % tasks * each;
+        int64_t keys[2];
+        keys[0] = gather_keys(a, &t, n, h, &keys[1]);
+        for (int64_t q = begin; q < begin + each && q < a->q.dim[1]; q += queries) {
+            attend(a, &t, n, h, q, keys);
+        }
     }
     return 0;
 }

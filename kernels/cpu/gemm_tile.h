@@ -1,7 +1,7 @@
 /* gemm_tile.h - the inner product of attention: a few rows of A times one or two vectors of columns
  * of B, in registers.
  *
- *   C[i, j] (+)= sum_k A[i, k] B[k, j]      A f32, any strides; B rows of f32 or bf16; C f32
+ *   C[i, j] (+)= sum_k A[i, k] B[k, j]      all f32; A of any strides
  *
  * Sums run over k in order, one fused multiply-add each, so how rows and columns are cut does not
  * show in the result. SPDX-License-Identifier: Apache-2.0 */
@@ -20,7 +20,7 @@ enum { IE_TILE_ROWS = 4, IE_TILE_VECTORS = 1 };
 typedef struct ie_gemm {
     const float *a;
     int64_t a_row, a_step; /* strides of i and k */
-    const void *b;
+    const float *b;
     int64_t b_step; /* stride of k; j is contiguous */
     float *c;
     int64_t c_row;
@@ -30,7 +30,6 @@ typedef struct ie_gemm {
 
 typedef enum ie_gemm_kind {
     IE_GEMM_F32,
-    IE_GEMM_BF16, /* B is bf16 */
     /* an element of A and of B is two bf16 in the place of an f32; their products are summed */
     IE_GEMM_PAIRS
 } ie_gemm_kind;
@@ -41,7 +40,6 @@ IE_INLINE void ie_gemm_tile(const ie_gemm *g, int64_t i, int64_t j, int64_t n, i
                             int vectors, ie_gemm_kind kind)
 {
     ie_v sum[IE_TILE_ROWS][IE_TILE_VECTORS];
-    const ie_dtype type = kind == IE_GEMM_BF16 ? IE_BF16 : IE_F32;
     const bool whole = n == vectors * IE_LANES;
     for (int r = 0; r < rows; r++) {
         for (int v = 0; v < vectors; v++) {
@@ -57,7 +55,7 @@ IE_INLINE void ie_gemm_tile(const ie_gemm *g, int64_t i, int64_t j, int64_t n, i
         ie_v b[IE_TILE_VECTORS];
         for (int v = 0; v < vectors; v++) {
             const int64_t at = k * g->b_step + j + v * IE_LANES;
-            b[v] = whole ? ie_v_load(g->b, at, type) : ie_v_load_part(g->b, at, n, type);
+            b[v] = whole ? ie_v_load(g->b, at, IE_F32) : ie_v_load_part(g->b, at, n, IE_F32);
         }
         for (int r = 0; r < rows; r++) {
             const ie_v x = ie_v_set(a[r * g->a_row + k * g->a_step]);
@@ -88,13 +86,24 @@ IE_INLINE void ie_gemm_columns(const ie_gemm *g, int64_t j, int64_t n, int vecto
     for (; i < g->rows; i++) ie_gemm_tile(g, i, j, n, 1, vectors, kind);
 }
 
-IE_INLINE void ie_gemm_run(const ie_gemm *g, ie_gemm_kind kind)
+/* Over k in runs of IE_GEMM_DEPTH, so that a panel of B stays in L1 while all rows pass over it. */
+enum { IE_GEMM_DEPTH = 128 };
+
+IE_INLINE void ie_gemm_run(ie_gemm g, ie_gemm_kind kind)
 {
-    int64_t j = 0;
-    const int64_t step = (int64_t)IE_TILE_VECTORS * IE_LANES;
-    for (; j + step <= g->columns; j += step) ie_gemm_columns(g, j, step, IE_TILE_VECTORS, kind);
-    for (; j + IE_LANES <= g->columns; j += IE_LANES) ie_gemm_columns(g, j, IE_LANES, 1, kind);
-    if (j < g->columns) ie_gemm_columns(g, j, g->columns - j, 1, kind);
+    const int64_t step = (int64_t)IE_TILE_VECTORS * IE_LANES, depth = g.depth;
+    for (int64_t k = 0; k < depth; k += IE_GEMM_DEPTH) {
+        g.depth = depth - k < IE_GEMM_DEPTH ? depth - k : IE_GEMM_DEPTH;
+        int64_t j = 0;
+        for (; j + step <= g.columns; j += step) {
+            ie_gemm_columns(&g, j, step, IE_TILE_VECTORS, kind);
+        }
+        for (; j + IE_LANES <= g.columns; j += IE_LANES) ie_gemm_columns(&g, j, IE_LANES, 1, kind);
+        if (j < g.columns) ie_gemm_columns(&g, j, g.columns - j, 1, kind);
+        g.a += g.depth * g.a_step;
+        g.b += g.depth * g.b_step;
+        g.add = true;
+    }
 }
 
 #endif
