@@ -1,5 +1,5 @@
-/* image_io.c - opening by content, writing by extension, and the budgets. SPDX-License-Identifier:
- * Apache-2.0 */
+/* image_io.c - opening by content, writing by extension, and the budgets.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "image_codec.h"
 
 #include "atomic_file.h"

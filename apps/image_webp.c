@@ -1,8 +1,8 @@
 /* image_webp.c - WebP files, with libwebp: lossy and lossless in, lossless out.
  *
  * A WebP file is a RIFF list of chunks. libwebp handles the pixels; the colour profile (ICCP) and
- * the orientation (EXIF) are chunks of their own, found and written here. SPDX-License-Identifier:
- * Apache-2.0 */
+ * the orientation (EXIF) are chunks of their own, found and written here.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "image_codec.h"
 
 #include "exif.h"

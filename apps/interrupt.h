@@ -1,5 +1,5 @@
-/* interrupt.h - SIGINT and SIGTERM as a question that can be asked. SPDX-License-Identifier:
- * Apache-2.0 */
+/* interrupt.h - SIGINT and SIGTERM as a question that can be asked.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_APPS_INTERRUPT_H
 #define IE_APPS_INTERRUPT_H
 

@@ -1,5 +1,5 @@
-/* json_lines.h - one JSON object per line on a stream: what --json prints. SPDX-License-Identifier:
- * Apache-2.0 */
+/* json_lines.h - one JSON object per line on a stream: what --json prints.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_APPS_JSON_LINES_H
 #define IE_APPS_JSON_LINES_H
 

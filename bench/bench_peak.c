@@ -1,4 +1,4 @@
-/* bench_peak.c - the machine's matrix rate, as its vendor library reaches it. 
+/* bench_peak.c - the machine's matrix rate, as its vendor library reaches it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 

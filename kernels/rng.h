@@ -3,8 +3,8 @@
  * Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3; SC11).
  * The key is the seed, the counter is (element / 4, 0, step, stage); the four words of a block give
  * four normals by two Box-Muller pairs, and element takes number element % 4. Every backend draws
- * the same words; only the last place of log, sin and cos may differ. SPDX-License-Identifier:
- * Apache-2.0 */
+ * the same words; only the last place of log, sin and cos may differ.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_RNG_H
 #define IE_RNG_H
 

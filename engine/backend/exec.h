@@ -4,8 +4,8 @@
  * Model code calls these and nothing else. Formulas and shapes stand in kernels/ops.h. When the
  * arena measures, everything happens but the operation itself: that is how memory and cost of a
  * model are known before it runs. A shape that does not fit is IE_BAD_ARGUMENT naming the
- * condition: a mistake of the engine or of a configuration nobody checked. SPDX-License-Identifier:
- * Apache-2.0 */
+ * condition: a mistake of the engine or of a configuration nobody checked.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_EXEC_H
 #define IE_EXEC_H
 

@@ -4,8 +4,8 @@
  * The window is a square over the image. A near-square image not much larger than the canvas is
  * taken whole; of others the square holds the mask with as much again around it, at least the
  * canvas's size where the image has that much. What of the square lies outside the image is unknown
- * to the model like the mask itself, and its result is thrown away. SPDX-License-Identifier:
- * Apache-2.0 */
+ * to the model like the mask itself, and its result is thrown away.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CASCADE_WINDOW_H
 #define IE_CASCADE_WINDOW_H
 

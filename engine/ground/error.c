@@ -1,5 +1,5 @@
-/* error.c - statuses as text, and the one place that fills an ie_error. SPDX-License-Identifier:
- * Apache-2.0 */
+/* error.c - statuses as text, and the one place that fills an ie_error.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "error.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* memory.c - the host allocator with its failure switch, and the arena. SPDX-License-Identifier:
- * Apache-2.0 */
+/* memory.c - the host allocator with its failure switch, and the arena.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "memory.h"
 
 #include <stdatomic.h>

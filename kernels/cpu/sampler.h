@@ -1,4 +1,4 @@
-/* sampler.h - the sampler's step and the noise; the contracts are in ops.h. 
+/* sampler.h - the sampler's step and the noise; the contracts are in ops.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CPU_SAMPLER_H
 #define IE_CPU_SAMPLER_H

@@ -1,1 +1,4 @@
-"""Procedural scenes with known ground truth, rendered by POV-Ray. SPDX-License-Identifier: Apache-2.0"""
+"""Procedural scenes with known ground truth, rendered by POV-Ray.
+
+SPDX-License-Identifier: Apache-2.0
+"""

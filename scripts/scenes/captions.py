@@ -1,4 +1,4 @@
-"""Captions by grammar, in EditBench's three kinds: Mask-Simple, Mask-Rich, Full; several wordings of each.
+"""Captions by grammar, in EditBench's three kinds: Mask-Simple, Mask-Rich, Full.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -56,7 +56,7 @@ def full(scene: Scene, rng: random.Random) -> str:
 
 
 def describe(scene: Scene) -> dict:
-    """Every wording of a scene: {"full": [...], "groups": [{"simple": [...], "rich": [...]}, ...]}."""
+    """Every wording: {"full": [...], "groups": [{"simple": [...], "rich": [...]}, ...]}."""
     rng = random.Random(scene.seed)
     return {
         "full": [full(scene, rng) for _ in range(4)],

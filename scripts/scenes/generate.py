@@ -3,8 +3,9 @@
     python3 -m scripts.scenes.generate --output data/train --count 20000 --seed 1 --size 256
     python3 -m scripts.scenes.generate --output data/test --count 48 --seed 2 --size 1024 --pairs
 
-Needs POV-Ray and its include files (Debian: povray, povray-includes), NumPy and Pillow. Deterministic in --seed; interrupt it at
-any time and run it again: finished scenes are kept, half-written files never carry a final name.
+Needs POV-Ray and its include files (Debian: povray, povray-includes), NumPy and Pillow.
+Deterministic in --seed; interrupt it at any time and run it again: finished scenes are kept,
+half-written files never carry a final name.
 
     OUTPUT/images/000123.png        the scene
     OUTPUT/without/000123-0.png     with --pairs: the same without group 0
@@ -32,7 +33,11 @@ from PIL import Image
 from . import captions, pov
 from .scene import Scene, draw, without
 
-QUALITY = ["+A0.2", "+AM2", "+R2"]  # adaptive antialiasing, at most 2x2 beyond what the threshold asks
+QUALITY = [
+    "+A0.2",
+    "+AM2",
+    "+R2",
+]  # adaptive antialiasing, at most 2x2 beyond what the threshold asks
 MIN_VISIBLE = 0.002  # of the picture: a group hidden more than that is not annotated
 KINDS = [*captions.words.SHAPES, *captions.words.OBJECTS, "sign"]
 
@@ -42,7 +47,16 @@ def render(text: str, path: Path, size: int, options: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         source, result = Path(folder, "scene.pov"), Path(folder, "scene.png")
         source.write_text(text)
-        command = ["povray", f"+I{source}", f"+O{result}", "+FN8", f"+W{size}", f"+H{size}", "-D", "+WT1"]
+        command = [
+            "povray",
+            f"+I{source}",
+            f"+O{result}",
+            "+FN8",
+            f"+W{size}",
+            f"+H{size}",
+            "-D",
+            "+WT1",
+        ]
         done = subprocess.run(command + options, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"povray failed on {path.name}: {done.stderr.strip()[-400:]}")
@@ -113,23 +127,34 @@ def write_index(output: Path, seed: int, count: int, size: int) -> None:
         images.append({"id": index, "file_name": name, "width": size, "height": size})
         for found in annotations_of(scene, masks):
             annotations.append({"id": len(annotations) + 1, "image_id": index, **found})
-        lines.append(json.dumps({"image_id": index, **captions.describe(scene), "scene": asdict(scene)}))
+        lines.append(
+            json.dumps({"image_id": index, **captions.describe(scene), "scene": asdict(scene)})
+        )
     categories = [{"id": i + 1, "name": name} for i, name in enumerate(KINDS)]
     coco = {"images": images, "annotations": annotations, "categories": categories}
-    for name, text in (("annotations.json", json.dumps(coco)), ("captions.jsonl", "\n".join(lines) + "\n")):
+    for name, text in (
+        ("annotations.json", json.dumps(coco)),
+        ("captions.jsonl", "\n".join(lines) + "\n"),
+    ):
         partial = output / (name + ".part")
         partial.write_text(text)
         os.replace(partial, output / name)
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of the set")
     parser.add_argument("--count", type=int, required=True, help="number of scenes")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another set (default 1)")
     parser.add_argument("--size", type=int, default=256, help="side in pixels (default 256)")
-    parser.add_argument("--pairs", action="store_true", help="also render each scene without each group")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: all cores)")
+    parser.add_argument(
+        "--pairs", action="store_true", help="also render each scene without each group"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="processes (default: all cores)"
+    )
     return parser.parse_args()
 
 
@@ -148,7 +173,11 @@ def main() -> int:
             future.result()
             if done % max(1, count // 100) == 0 or done == count:
                 pace = (time.monotonic() - begin) / done
-                print(f"scenes: {done} of {count}, {pace:.2f} s each, {pace * (count - done) / 60:.0f} min left", flush=True)
+                print(
+                    f"scenes: {done} of {count}, {pace:.2f} s each,"
+                    f" {pace * (count - done) / 60:.0f} min left",
+                    flush=True,
+                )
     write_index(output, arguments.seed, count, arguments.size)
     return 0
 

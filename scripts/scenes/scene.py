@@ -1,6 +1,7 @@
 """A scene as data, and how one is drawn at random: a pure function of (seed, index).
 
-Units: the ground is y = 0, an ordinary object is about 1 high, the camera looks along +z from about 5 away.
+Units: the ground is y = 0, an ordinary object is about 1 high, the camera looks along +z from
+about 5 away.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -28,13 +29,19 @@ class Item:
     @property
     def radius(self) -> float:
         """Of the circle it stands in."""
-        widths = {"sign": 0.95, "table lamp": 0.62, "fish bowl": 0.72, "bottle": 0.38, "candle": 0.34}
+        widths = {
+            "sign": 0.95,
+            "table lamp": 0.62,
+            "fish bowl": 0.72,
+            "bottle": 0.38,
+            "candle": 0.34,
+        }
         return words.SIZES[self.size] * widths.get(self.kind, 0.62)
 
 
 @dataclass
 class Group:
-    """Items described together: one thing, or several equal ones. Annotations and captions are of groups."""
+    """Items described together: one thing, or several equal ones; what captions speak of."""
 
     items: list[Item]
 
@@ -73,7 +80,7 @@ def pick_look(rng: random.Random) -> tuple[str, str, str]:
 
 
 def free_place(rng: random.Random, radius: float, taken: list[Item]) -> tuple[float, float] | None:
-    """A place where a thing of this radius overlaps none of the others, or None if luck runs out."""
+    """A place where a thing of this radius overlaps no other, or None if luck runs out."""
     for _ in range(60):
         x, z = rng.uniform(-1.7, 1.7), rng.uniform(-0.8, 1.3)
         if all(math.hypot(x - t.x, z - t.z) > radius + t.radius + 0.05 for t in taken):

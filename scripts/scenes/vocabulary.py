@@ -1,6 +1,7 @@
-"""What scenes are made of, along EditBench's axes: colours, materials, shapes, objects, sizes, counts, words.
+"""What scenes are made of, along EditBench's axes.
 
-A colour is linear RGB. Shapes are drawn in any colour and material; objects have parts of their own and take a colour only.
+A colour is linear RGB. Shapes are drawn in any colour and material; objects have parts of their
+own and take a colour only.
 
 SPDX-License-Identifier: Apache-2.0
 """

@@ -1,5 +1,5 @@
-/* test_atomic_file.c - a file appears complete or not at all. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_atomic_file.c - a file appears complete or not at all.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "support.h"
 
 #include "atomic_file.h"

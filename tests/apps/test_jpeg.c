@@ -1,5 +1,5 @@
-/* test_jpeg.c - JPEG: orientation, grey, CMYK, profiles, sampling, damage. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_jpeg.c - JPEG: orientation, grey, CMYK, profiles, sampling, damage.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "support.h"
 
 #include "exif.h"

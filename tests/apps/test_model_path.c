@@ -1,5 +1,5 @@
-/* test_model_path.c - which model is taken when none is named. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_model_path.c - which model is taken when none is named.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "support.h"
 
 #include "model_path.h"

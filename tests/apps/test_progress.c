@@ -1,5 +1,5 @@
-/* test_progress.c - progress against a clock of the test's own. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_progress.c - progress against a clock of the test's own.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "support.h"
 
 #include "progress.h"

@@ -1,5 +1,5 @@
-/* test_webp.c - WebP: lossless out, profile and orientation, damage. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_webp.c - WebP: lossless out, profile and orientation, damage.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "support.h"
 
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * fail.
  *
  * The linker sends malloc and its like here (--wrap, see CMakeLists.txt): the engine's, the
- * kernels' and the tokenizer shim's, not those inside shared libraries. SPDX-License-Identifier:
- * Apache-2.0 */
+ * kernels' and the tokenizer shim's, not those inside shared libraries.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_TEST_SWEEP_ALLOC_H
 #define IE_TEST_SWEEP_ALLOC_H
 

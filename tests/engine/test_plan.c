@@ -3,8 +3,8 @@
  *
  * The figures come from the reference on tensors without data: scripts/reference/full_config.py
  * (parameters) and full_flop.py (products of one lane). The engine adds the sums, activations and
- * updates it also counts, which are a small part of the products. SPDX-License-Identifier:
- * Apache-2.0 */
+ * updates it also counts, which are a small part of the products.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

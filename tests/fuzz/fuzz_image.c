@@ -1,5 +1,5 @@
-/* fuzz_image.c - any bytes as an image file: refused, or what image_io.h promises of it is true. What
- * was read is then a mask by every rule. SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_image.c - any bytes as an image file: refused, or what image_io.h promises of it is true.
+ * What was read is then a mask by every rule. SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz.h"
 
 #include "mask.h"
