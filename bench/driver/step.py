@@ -25,6 +25,8 @@ def contestants(
     folder: Path, given: dict[str, Tensor], dtype: torch.dtype, compiled: bool
 ) -> Iterator[Contestant]:
     """Every way of running PyTorch. One that does not work here is reported, not hidden."""
+    # Past a number of compiled models PyTorch would run the next ones eagerly.
+    torch._dynamo.reset()
     for layout in LAYOUTS:
         for compile_it in (False, True)[: 1 + compiled]:
             try:

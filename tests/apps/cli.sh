@@ -24,7 +24,8 @@ wrong()
     sed 's/^/    stderr: /' stderr | head -5
 }
 
-# expect CODE WORDS ARGUMENTS...: the exit code; for a failure one line on stderr that has the words, and no new file.
+# expect CODE WORDS ARGUMENTS...: the exit code; for a failure one line on stderr that has the
+# words, and no new file.
 expect()
 {
     local code=$1 words=$2 got leftover

@@ -8,8 +8,10 @@ echo "edits (0)"
 edit 0 '' "${good[@]}" "${short[@]}" --seed 5
 holds "the rest of the image is untouched" "$tool" kept rgb.png out.png mask.png
 "$tool" texts out.png >texts
-for line in 'Prompt: a fish' 'Seed: 5' 'Steps: 1,1,1' 'Guidance: 1/1/1' 'Software: imagen-editor [0-9.]*' \
-    'Model: .*' 'Model SHA-256: [0-9a-f]\{64\}' 'Precision: f32' "Device: $device.*" "Sampler: model's default"; do
+for line in 'Prompt: a fish' 'Seed: 5' 'Steps: 1,1,1' 'Guidance: 1/1/1' \
+    'Software: imagen-editor [0-9.]*' \
+    'Model: .*' 'Model SHA-256: [0-9a-f]\{64\}' 'Precision: f32' "Device: $device.*" \
+    "Sampler: model's default"; do
     holds "provenance has $line" grep -qx "$line" texts
 done
 mv out.png first.png
@@ -24,11 +26,14 @@ holds "the second of two is the seed's own" cmp out-2.png again.png
 holds "another seed is another image" lacks cmp -s out-1.png out-2.png
 holds "--json: a start" grep -q '^{"event": "start", .*}$' stdout
 holds "--json: every step" [ "$(grep -c '^{"event": "progress", .*}$' stdout)" -eq 6 ]
-holds "--json: two results" [ "$(grep -c '^{"event": "result", "output": "out-[12].png", "seed": [45], .*}$' stdout)" -eq 2 ]
+results='^{"event": "result", "output": "out-[12].png", "seed": [45], .*}$'
+holds "--json: two results" [ "$(grep -c "$results" stdout)" -eq 2 ]
 holds "--json: nothing else" [ "$(wc -l <stdout)" -eq 9 ]
-edit 0 '' --image rgba16.png --mask rgba16.png --mask-edit transparent --output clear.png "${short[@]}"
+edit 0 '' --image rgba16.png --mask rgba16.png --mask-edit transparent --output clear.png \
+    "${short[@]}"
 holds "16 bits and transparency come back" "$tool" kept rgba16.png clear.png mask.png
-edit 0 '' --image rgb.png --mask black.png --mask-edit black --output black-said.png "${short[@]}" --seed 5
+edit 0 '' --image rgb.png --mask black.png --mask-edit black --output black-said.png \
+    "${short[@]}" --seed 5
 holds "black is the edit" "$tool" kept rgb.png black-said.png mask.png
 edit 0 '' --image rgb.png --mask grey.png --feather 3 --output soft.png "${short[@]}"
 holds "a feathered edit keeps the rest" "$tool" kept rgb.png soft.png mask.png
@@ -52,7 +57,8 @@ holds "inspect --json is one object" [ "$(grep -c '^{"model": .*}$' stdout)" -eq
 echo "interrupted (130)"
 for signal in INT TERM; do
     rm -f out.png
-    "$binary" edit --model "$model" --device "$device" --prompt "a fish" "${good[@]}" --steps 4096 --json >stdout 2>stderr &
+    "$binary" edit --model "$model" --device "$device" --prompt "a fish" "${good[@]}" --steps \
+        4096 --json >stdout 2>stderr &
     process=$!
     for _ in $(seq 600); do
         grep -q '"event": "progress"' stdout && break
