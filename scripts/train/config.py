@@ -215,12 +215,23 @@ class TrainingConfig:
                     "convolution whose kernel is its stride")  # fmt: skip
 
 
-def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
-    """The same run with another number of steps in all."""
+def with_settings(config: TrainingConfig, settings: list[str]) -> TrainingConfig:
+    """The same run with other values, each "dotted.key=JSON value"; plain words are strings."""
     source = copy.deepcopy(config.source)
-    source["optimiser"]["steps"] = steps
-    source["optimiser"]["warmup"] = min(config.optimiser.warmup, steps)
-    return TrainingConfig.parse(source, "--steps")
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        require(bool(equals), f"--set {setting}", "is not KEY=VALUE")
+        *path, last = name.split(".")
+        section = source
+        for key in path:
+            section = section.get(key) if isinstance(section, dict) else None
+        known = isinstance(section, dict) and last in section
+        require(known, f"--set {setting}", f"there is no {name}")
+        try:
+            section[last] = json.loads(text)
+        except json.JSONDecodeError:
+            section[last] = text
+    return TrainingConfig.parse(source, "--set")
 
 
 def differences(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[str]:

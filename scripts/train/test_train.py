@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,7 +35,7 @@ try:
     from ..reference import weights
     from ..reference.cascade import Cascade, Edit, conditioning_image, to_bytes
     from ..reference.unet import UNet
-    from . import cache, checkpoint, config, data, export, masks, stage, train
+    from . import cache, checkpoint, config, data, export, masks, pack, samples, stage, train
 except ImportError as error:
     raise unittest.SkipTest(f"training needs PyTorch, SentencePiece and Pillow: {error}")
 
@@ -129,12 +130,16 @@ def arguments(folder: Path, name: str, run: str, *more: str) -> list[str]:
             "--run", str(folder / run), "--threads", "1", *text, *more]  # fmt: skip
 
 
-def run_training(*given: Any) -> tuple[int, str]:
-    """Exit code, and what was printed."""
+def quiet(main: Callable[[list[str]], int], given: list[str]) -> tuple[int, str]:
+    """Exit code of a program, and what it printed."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        code = train.main(arguments(*given))
+        code = main(given)
     return code, printed.getvalue()
+
+
+def run_training(*given: Any) -> tuple[int, str]:
+    return quiet(train.main, arguments(*given))
 
 
 class Trainer(unittest.TestCase):
@@ -184,11 +189,9 @@ class DataTest(Trainer):
         self.assertIsNone(cache.square_box([0, 0, 30, 10], (16, 0, 128)))
 
     def test_a_size_that_is_not_cached_is_decoded(self) -> None:
-        (whole := cache.Cache(self.folder / "cache", CANVAS)).array
-        decoded = cache.decode(
-            whole.directory / whole.entries[3]["file"], whole.entries[3]["square"], CANVAS
-        )
-        np.testing.assert_array_equal(decoded, whole.pixels(3))
+        stored, decoded = (cache.Cache(self.folder / "cache", CANVAS) for _ in range(2))
+        decoded.array = None
+        np.testing.assert_array_equal(decoded.pixels(3), stored.pixels(3))
         with self.assertRaisesRegex(ValueError, "smallest usable one is 256"):
             cache.Cache(self.folder / "cache", 256).pixels(3)
 
@@ -205,6 +208,19 @@ class DataTest(Trainer):
         (source / "captions.jsonl").write_text(json.dumps(lines[0]))
         with self.assertRaisesRegex(ValueError, "no line for a.png"):
             cache.build([source], self.folder / "plain-cache", [32], 1)
+
+    def test_a_pack_comes_back_as_the_cache(self) -> None:
+        packs = [str(self.folder / f"{i}.zip") for i in range(2)]
+        for path, images in zip(packs, (":10", "10:")):
+            arguments = ["--cache", str(self.folder / "cache"), "--size", "32", "--output", path,
+                         "--images", images, "--quality", "95"]  # fmt: skip
+            self.assertEqual(quiet(pack.main, arguments)[0], 0)
+        arguments = ["--unpack", *packs, "--output", str(self.folder / "again"), "--jobs", "1"]
+        self.assertEqual(quiet(pack.main, arguments)[0], 0)
+        before, after = (cache.Cache(self.folder / n, 32) for n in ("cache", "again"))
+        self.assertEqual(before.entries, after.entries)
+        difference = np.abs(before.array[:].astype(int) - after.array[:])
+        self.assertLess(difference.mean(), 3)
 
     def test_a_sample_is_a_function_of_its_counter(self) -> None:
         for name in TINY:
@@ -294,7 +310,7 @@ class StageTest(Trainer):
 
     def test_taps_that_start_equal_stay_equal(self) -> None:
         options = self.options("base-64", "taps")
-        run = train.Run(options, config.with_steps(self.config("base-64"), 3))
+        run = train.Run(options, self.config("base-64"))
         before = run.objective.unet.conditioning[0].weight.detach().clone()
         for batch in data.batches(run.samples, 0, 3, 0):
             run.train_step(batch)
@@ -375,6 +391,15 @@ class ConfigTest(Trainer):
             with self.subTest(message), self.assertRaisesRegex(ValueError, message):
                 config.TrainingConfig.parse(source, "test")
 
+    def test_settings_replace_values_of_known_keys(self) -> None:
+        parsed = config.with_settings(
+            self.config("base-64"), ["optimiser.batch=7", "mask.policy=random", "data.crop=0"]
+        )
+        self.assertEqual((parsed.optimiser.batch, parsed.mask.policy), (7, "random"))
+        for wrong, message in {"batch=7": "no batch", "seed": "not KEY=VALUE"}.items():
+            with self.assertRaisesRegex(ValueError, message):
+                config.with_settings(self.config("base-64"), [wrong])
+
     def test_the_demo_files_are_valid_and_fit_together(self) -> None:
         parsed = [config.TrainingConfig.read(DEMO / f"{name}.json") for name in TINY]
         saved = [{"text_config": "yes" if i == 0 else ""} for i in range(3)]
@@ -393,8 +418,7 @@ class TrainingTest(Trainer):
 
     def losses(self, name: str, steps: int) -> list[float]:
         """Of one batch with one noise, trained on again and again."""
-        parsed = config.with_steps(self.config(name), steps)
-        run = train.Run(self.options(name, f"{name}-fixed"), parsed)
+        run = train.Run(self.options(name, f"{name}-fixed"), self.config(name))
         batch = default_collate([run.samples[i] for i in range(4)])
         result = []
         for _ in range(steps):
@@ -409,8 +433,29 @@ class TrainingTest(Trainer):
                 losses = self.losses(name, 25)
                 self.assertLess(np.mean(losses[-5:]), 0.9 * losses[0], losses)
 
+    def test_everything_follows_the_device_of_the_network(self) -> None:
+        """Tensors of another device cannot be added to those of `meta`, which hold no values."""
+        real = stage.generator
+        host = torch.device("cpu")
+        for name in TINY:
+            run = train.Run(self.options(name, f"{name}-meta"), self.config(name))
+            objective = run.objective
+            objective.config.stage.threshold.kind = "static"  # a quantile needs values
+            objective.device = torch.device("meta")
+            objective.unet.to("meta")
+            objective.text.encoder.to("meta")
+            batch = default_collate([run.samples[i] for i in range(2)])
+            plain = mock.patch.object(stage.Objective, "autocast", contextlib.nullcontext)
+            numbers = mock.patch.object(
+                stage, "generator", lambda a, b, c, d: real(a, b, c, d) if d == host else None
+            )
+            with plain, numbers:
+                objective.loss(batch, (1, stage.NOISE, 0)).backward()
+                result, _ = samples.draw_samples(objective, samples.grid_batch(run.samples))
+            self.assertEqual(result.device.type, "meta")
+
     def test_a_killed_run_continues_as_if_it_had_not_been(self) -> None:
-        steps = ("--steps", "60")
+        steps = ("--set", "optimiser.steps=60")
         often = tiny("base-64")
         often["record"]["checkpoint_minutes"] = 0
         (self.folder / "often.json").write_text(json.dumps(often))
@@ -439,7 +484,7 @@ class TrainingTest(Trainer):
             self.assertTrue(torch.equal(state["exp_avg"], b["optimiser"]["state"][key]["exp_avg"]))
 
     def test_a_changed_configuration_is_refused_until_accepted(self) -> None:
-        given = (self.folder, "sr-256", "sr-256", "--steps", "9")
+        given = (self.folder, "sr-256", "sr-256", "--set", "optimiser.steps=9")
         code, printed = run_training(*given)
         self.assertEqual(code, 2)
         self.assertIn("differs in optimiser.steps: --reconfigure", printed)
@@ -460,9 +505,8 @@ class TrainingTest(Trainer):
         output = self.folder / "model"
         if not (output / "cascade.json").exists():
             runs = [str(self.folder / name) for name in TINY]
-            with contextlib.redirect_stdout(io.StringIO()):
-                code = export.main(["--runs", *runs, "--output", str(output)])
-            self.assertEqual(code, 0)
+            code, printed = quiet(export.main, ["--runs", *runs, "--output", str(output)])
+            self.assertEqual(code, 0, printed)
         return output
 
     def edit(self, dtype: "torch.dtype") -> "tuple[Edit, list[torch.Tensor]]":

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from . import checkpoint, samples, text
 from .cache import Cache
-from .config import TrainingConfig, differences, dump, with_steps
+from .config import TrainingConfig, differences, dump, with_settings
 from .data import Samples, batches
 from .stage import NOISE, Objective, new_unet, rate, start_from
 
@@ -252,7 +252,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="model directory to start from")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:N")
     parser.add_argument("--minutes", type=float, default=0, help="stop after so many; 0: never")
-    parser.add_argument("--steps", type=int, help="instead of the configuration's optimiser.steps")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
+                        help="values instead of the file's, as in optimiser.batch=256")  # fmt: skip
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all cores)")
     parser.add_argument("--compile", action="store_true", help="compile the U-Net first")
@@ -266,9 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     torch.set_float32_matmul_precision("high")
     try:
-        config = TrainingConfig.read(options.config)
-        if options.steps:
-            config = with_steps(config, options.steps)
+        config = with_settings(TrainingConfig.read(options.config), options.settings)
         run = Run(options, config)
         resumed = run.resume(options.reconfigure)
         size = sum(p.numel() for module in run.modules.values() for p in module.parameters())
