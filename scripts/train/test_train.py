@@ -1,8 +1,8 @@
 """Checks of the trainer: a few steps of every stage on pictures made here.
 
-    python3 -m unittest scripts.train.test_train
+    python3 -m scripts.train.test_train
 
-Skipped without PyTorch. With IMAGEN_EDITOR=path/to/imagen-editor the exported model also runs
+Without PyTorch it says SKIP, exit code 77. With IMAGEN_EDITOR=path/to/imagen-editor the exported model also runs
 through the engine, and its stages must be those of the reference.
 
 SPDX-License-Identifier: Apache-2.0
@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
-
 try:
+    import numpy as np
     import sentencepiece  # noqa: F401
     import torch
     from PIL import Image, ImageDraw
@@ -36,8 +35,12 @@ try:
     from ..reference.cascade import Cascade, Edit, conditioning_image, to_bytes
     from ..reference.unet import UNet
     from . import cache, checkpoint, config, data, export, masks, pack, samples, stage, train
-except ImportError as error:
-    raise unittest.SkipTest(f"training needs PyTorch, SentencePiece and Pillow: {error}")
+except ImportError as missing:
+    reason = f"training needs PyTorch, SentencePiece and Pillow: {missing}"
+    if __name__ == "__main__":
+        print(f"SKIP: {reason}")
+        sys.exit(77)
+    raise unittest.SkipTest(reason) from missing
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = Path(__file__).resolve().parent / "configs" / "demo"
