@@ -2,8 +2,8 @@
 
     python3 -m scripts.train.test_train
 
-Without PyTorch it says SKIP, exit code 77. With IMAGEN_EDITOR=path/to/imagen-editor the exported model also runs
-through the engine, and its stages must be those of the reference.
+Without PyTorch it says SKIP, exit code 77. With IMAGEN_EDITOR=path/to/imagen-editor the exported
+model also runs through the engine, and its stages must be those of the reference.
 
 SPDX-License-Identifier: Apache-2.0
 """
