@@ -102,8 +102,7 @@ def contestant(
     z = inputs["z"].to(dtype).permute(0, 3, 1, 2).contiguous(memory_format=LAYOUTS[layout])
     run: Callable[[Tensor], Tensor] = model
     if compiled:
-        torch._inductor.config.freezing = True
-        torch._dynamo.reset()
+        torch._inductor.config.freezing = True  # weights are constants: packed once
         run = torch.compile(model)
     made = Contestant(("compile " if compiled else "eager ") + layout, run, z)
     made.run()  # compiles
