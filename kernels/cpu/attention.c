@@ -77,14 +77,19 @@ typedef struct run {
     ie_dtype type;
 } run;
 
+/* Row `row`, head h. Not ie_offset, which is also for tensors without data. */
+static const void *head_of(ie_tensor t, int64_t row, int64_t h)
+{
+    return (const char *)t.data + (row * t.stride[0] + h * t.stride[2]) * ie_dtype_size(t.dtype);
+}
+
 static run keys_of(const ie_keys *s, int64_t n, int64_t h)
 {
-    run r = {0};
-    if (!ie_present(s->k)) return r;
+    run r;
     const int64_t row = ie_present(s->index) ? ((const int32_t *)s->index.data)[n] : n;
     r.count = ie_present(s->length) ? ((const int32_t *)s->length.data)[row] : s->k.dim[1];
-    r.k = ie_offset(s->k, row * s->k.stride[0] + h * s->k.stride[2]);
-    r.v = ie_offset(s->v, row * s->v.stride[0] + h * s->v.stride[2]);
+    r.k = head_of(s->k, row, h);
+    r.v = head_of(s->v, row, h);
     r.k_step = s->k.stride[1];
     r.v_step = s->v.stride[1];
     r.type = s->k.dtype;
@@ -147,8 +152,9 @@ static int64_t gather_keys(const ie_attention_args *a, const tile *t, int64_t n,
 {
     const int64_t d = a->q.dim[3];
     int64_t rows = 0;
-    *text = 0;
     for (int i = 0; i < 2; i++) {
+        if (i == 1) *text = rows;
+        if (!ie_present(a->keys[i].k)) continue;
         const run r = keys_of(&a->keys[i], n, h);
         if (in_pairs(a)) {
             gather(t->k + rows * (d / 2), r.k, r.k_step / 2, r.count, d / 2, IE_F32);
@@ -157,7 +163,6 @@ static int64_t gather_keys(const ie_attention_args *a, const tile *t, int64_t n,
         }
         gather(t->v + rows * d, r.v, r.v_step, r.count, d, r.type);
         rows += r.count;
-        if (i == 0) *text = rows;
     }
     return rows;
 }

@@ -130,9 +130,10 @@ static const void *operand(const call *k, int64_t n, int64_t first, char *strip,
     const ie_pack pack = packing(k, n);
     int64_t kept = *packed < 0 ? 0 : p->in_rows - (first - *packed);
     if (kept < 0) kept = 0;
-    if (kept > 0)
+    if (kept > 0) {
         memmove(strip, strip + (uint64_t)(p->in_rows - kept) * p->row_bytes,
                 (uint64_t)kept * p->row_bytes);
+    }
     pack_range(p, &pack, first + kept, p->in_rows - kept, strip + (uint64_t)kept * p->row_bytes);
     *packed = first;
     return strip;

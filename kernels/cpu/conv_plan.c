@@ -62,7 +62,7 @@ static void cut_chunks(const ie_conv_spec *s, ie_conv_plan *p)
     p->strips = (p->out_height + p->rows - 1) / p->rows;
     p->strips_per_task = 1;
     p->chunk = s->outputs;
-    while (p->chunk % (2 * CHUNK) == 0 &&
+    while (p->chunk / CHUNK % 2 == 0 && p->chunk % CHUNK == 0 &&
            (p->strips * (s->outputs / p->chunk) < TASKS || p->chunk * taps > CHUNK_BYTES)) {
         p->chunk /= 2;
     }
@@ -71,7 +71,7 @@ static void cut_chunks(const ie_conv_spec *s, ie_conv_plan *p)
 static ie_conv_way way_of(const ie_conv_spec *s, const ie_conv_plan *p)
 {
     if (!needs_packing(s, p)) return IE_WAY_IN_PLACE;
-    const int64_t enough = p->flat ? TASKS * CHUNK : 4 * TASKS;
+    const int64_t enough = p->flat ? (int64_t)TASKS * CHUNK : (int64_t)TASKS * 4;
     if (p->out_height < enough || s->outputs >= MANY_OUTPUTS) return IE_WAY_SHARED;
     return p->flat || (int64_t)p->shared_bytes > SHARED_BYTES ? IE_WAY_STREAM : IE_WAY_SHARED;
 }
@@ -82,8 +82,8 @@ ie_conv_plan ie_cpu_plan_conv(const ie_conv_spec *s)
     p.flat = s->kernel == 1 && s->stride == 1 && s->pad == 0 && s->resample == IE_SAME;
     p.depth = s->channels[0] + s->channels[1];
     if (p.type == IE_BF16) p.depth += p.depth % 2; /* bf16 products come in pairs */
-    p.in_height = ie_resampled(s->height, s->resample) + 2 * s->pad;
-    p.in_width = ie_resampled(s->width, s->resample) + 2 * s->pad;
+    p.in_height = ie_resampled(s->height, s->resample) + (int64_t)2 * s->pad;
+    p.in_width = ie_resampled(s->width, s->resample) + (int64_t)2 * s->pad;
     p.out_height = ie_conv_out(s, s->height);
     p.out_width = ie_conv_out(s, s->width);
     if (p.flat) {

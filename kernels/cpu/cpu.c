@@ -21,17 +21,32 @@ static bool allowed(const char *level)
     }
     return wanted <= limit;
 }
+
+/* What the compiler was told to assume (CMakeLists.txt). Every CPU with the features named has the
+ * rest of its level. */
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi2");
+}
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+static bool has_avx512bf16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
 #endif
 
 const ie_ops *ie_cpu_ops(void)
 {
 #ifdef IE_CPU_X86
-    const bool v4 = __builtin_cpu_supports("x86-64-v4");
-    if (v4 && __builtin_cpu_supports("avx512bf16") && allowed("avx512bf16")) {
-        return ie_cpu_table_avx512bf16();
-    }
-    if (v4 && allowed("avx512")) return ie_cpu_table_avx512();
-    if (__builtin_cpu_supports("x86-64-v3") && allowed("avx2")) return ie_cpu_table_avx2();
+    if (has_avx512bf16() && allowed("avx512bf16")) return ie_cpu_table_avx512bf16();
+    if (has_avx512() && allowed("avx512")) return ie_cpu_table_avx512();
+    if (has_avx2() && allowed("avx2")) return ie_cpu_table_avx2();
 #endif
     return ie_cpu_table_base();
 }

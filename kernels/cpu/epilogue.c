@@ -35,54 +35,57 @@ IE_INLINE ie_v residual(const ie_epilogue *e, const taps *t, int i, int64_t c, i
            0.25f;
 }
 
+/* A block of pixels: where it begins, how many pixels have gone before, and its sums. */
+typedef struct place {
+    int64_t pixel, seen;
+    const float *sums;
+} place;
+
 /* Channels [c, c + n) of `count` <= 16 pixels. */
-IE_INLINE void finish(const ie_epilogue *e, const float *sums, int64_t pixel, int count,
-                      int64_t seen, int64_t c, int64_t n, const taps *t, ie_dtype type)
+IE_INLINE void finish(const ie_epilogue *e, const place *at, int count, int64_t c, int64_t n,
+                      const taps *t, ie_dtype type)
 {
     ie_v v[IE_STATS_BLOCK];
     const ie_v bias = ie_v_get(e->bias, e->first + c, n, IE_F32);
     for (int i = 0; i < count; i++) {
-        const int64_t at = (pixel + i) * e->outputs + e->first + c;
-        v[i] = ie_v_get(sums, i * e->chunk + c, n, IE_F32) + bias;
+        const int64_t to = (at->pixel + i) * e->outputs + e->first + c;
+        v[i] = ie_v_get(at->sums, i * e->chunk + c, n, IE_F32) + bias;
         if (e->residual && t) v[i] += residual(e, t, i, c, n, type);
-        if (e->residual && !t) v[i] += ie_v_get(e->residual, at, n, type);
+        if (e->residual && !t) v[i] += ie_v_get(e->residual, to, n, type);
         v[i] *= e->scale;
-        ie_v_put(e->y, at, n, v[i], type);
+        ie_v_put(e->y, to, n, v[i], type);
     }
     if (e->stats) {
         ie_stats s = ie_stats_load(e->stats, e->chunk, c, n);
-        ie_stats_block(&s, seen, v, count);
+        ie_stats_block(&s, at->seen, v, count);
         ie_stats_store(e->stats, e->chunk, c, n, s);
     }
 }
 
-IE_INLINE void block(const ie_epilogue *e, const float *sums, int64_t pixel, int count,
-                     int64_t seen, const taps *t, ie_dtype type)
+IE_INLINE void block(const ie_epilogue *e, const place *at, int count, const taps *t, ie_dtype type)
 {
     int64_t c = 0;
-    for (; c + IE_LANES <= e->chunk; c += IE_LANES)
-        finish(e, sums, pixel, count, seen, c, IE_LANES, t, type);
-    if (c < e->chunk) finish(e, sums, pixel, count, seen, c, e->chunk - c, t, type);
+    for (; c + IE_LANES <= e->chunk; c += IE_LANES) finish(e, at, count, c, IE_LANES, t, type);
+    if (c < e->chunk) finish(e, at, count, c, e->chunk - c, t, type);
 }
 
 void ie_cpu_epilogue(const ie_epilogue *e, const float *sums, int64_t pixel, int64_t count,
                      int64_t seen)
 {
-    taps t;
-    const bool resampled = e->residual && e->residual_resample != IE_SAME;
+    taps all;
+    const taps *t = e->residual && e->residual_resample != IE_SAME ? &all : NULL;
     for (int64_t i = 0; i < count; i += IE_STATS_BLOCK) {
         const int n = count - i < IE_STATS_BLOCK ? (int)(count - i) : IE_STATS_BLOCK;
-        const float *s = sums + i * e->chunk;
-        if (resampled) find_taps(&t, e, pixel + i, n);
-        const taps *at = resampled ? &t : NULL;
+        const place at = {pixel + i, seen + i, sums + i * e->chunk};
+        if (t) find_taps(&all, e, pixel + i, n);
         if (e->type == IE_F32 && n == IE_STATS_BLOCK) {
-            block(e, s, pixel + i, IE_STATS_BLOCK, seen + i, at, IE_F32);
+            block(e, &at, IE_STATS_BLOCK, t, IE_F32);
         } else if (e->type == IE_F32) {
-            block(e, s, pixel + i, n, seen + i, at, IE_F32);
+            block(e, &at, n, t, IE_F32);
         } else if (n == IE_STATS_BLOCK) {
-            block(e, s, pixel + i, IE_STATS_BLOCK, seen + i, at, IE_BF16);
+            block(e, &at, IE_STATS_BLOCK, t, IE_BF16);
         } else {
-            block(e, s, pixel + i, n, seen + i, at, IE_BF16);
+            block(e, &at, n, t, IE_BF16);
         }
     }
 }

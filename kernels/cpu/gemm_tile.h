@@ -40,21 +40,20 @@ IE_INLINE void ie_gemm_tile(const ie_gemm *g, int64_t i, int64_t j, int64_t n, i
                             int vectors, ie_gemm_kind kind)
 {
     ie_v sum[IE_TILE_ROWS][IE_TILE_VECTORS];
-    const bool whole = n == vectors * IE_LANES;
+    const bool whole = n == (int64_t)vectors * IE_LANES;
     for (int r = 0; r < rows; r++) {
         for (int v = 0; v < vectors; v++) {
-            const int64_t at = (i + r) * g->c_row + j + v * IE_LANES;
+            const int64_t at = (i + r) * g->c_row + j + (int64_t)v * IE_LANES;
             sum[r][v] = ie_v_set(0.0f);
-            if (g->add)
-                sum[r][v] =
-                    whole ? ie_v_load(g->c, at, IE_F32) : ie_v_load_part(g->c, at, n, IE_F32);
+            if (!g->add) continue;
+            sum[r][v] = whole ? ie_v_load(g->c, at, IE_F32) : ie_v_load_part(g->c, at, n, IE_F32);
         }
     }
     const float *a = g->a + i * g->a_row;
     for (int64_t k = 0; k < g->depth; k++) {
         ie_v b[IE_TILE_VECTORS];
         for (int v = 0; v < vectors; v++) {
-            const int64_t at = k * g->b_step + j + v * IE_LANES;
+            const int64_t at = k * g->b_step + j + (int64_t)v * IE_LANES;
             b[v] = whole ? ie_v_load(g->b, at, IE_F32) : ie_v_load_part(g->b, at, n, IE_F32);
         }
         for (int r = 0; r < rows; r++) {
@@ -67,7 +66,7 @@ IE_INLINE void ie_gemm_tile(const ie_gemm *g, int64_t i, int64_t j, int64_t n, i
     }
     for (int r = 0; r < rows; r++) {
         for (int v = 0; v < vectors; v++) {
-            const int64_t at = (i + r) * g->c_row + j + v * IE_LANES;
+            const int64_t at = (i + r) * g->c_row + j + (int64_t)v * IE_LANES;
             if (whole) {
                 ie_v_store(g->c, at, sum[r][v], IE_F32);
             } else {

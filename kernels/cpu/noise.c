@@ -52,6 +52,7 @@ static float enlarged(ie_tensor x, between v, between h, int64_t c)
     return row[0] * (1 - v.share) + row[1] * v.share;
 }
 
+/* The number of parameters is that of ops.h. NOLINTNEXTLINE(readability-function-size) */
 int ie_cpu_augment(ie_stream *s, ie_tensor y, int64_t slot, ie_tensor x, float alpha, float sigma,
                    uint64_t seed, uint32_t stage, uint32_t step)
 {

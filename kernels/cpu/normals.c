@@ -78,15 +78,15 @@ void ie_cpu_normals(float out[IE_NOISE_RUN], ie_noise_key key, int64_t first)
         c.w[3][l] = key.stage;
     }
     philox(&c, key.seed);
-    for (int pair = 0; pair < 2; pair++) {
+    for (int64_t word = 0; word < 4; word += 2) {
         ie_v sine, cosine;
-        const ie_v radius = ie_v_sqrt(logarithm(unit(c.w[2 * pair])) * -2.0f);
-        sine_cosine(unit(c.w[2 * pair + 1]) * 6.28318530717958648f, &sine, &cosine);
+        const ie_v radius = ie_v_sqrt(logarithm(unit(c.w[word])) * -2.0f);
+        sine_cosine(unit(c.w[word + 1]) * 6.28318530717958648f, &sine, &cosine);
         cosine *= radius;
         sine *= radius;
-        for (int l = 0; l < IE_LANES; l++) {
-            out[4 * l + 2 * pair] = cosine[l];
-            out[4 * l + 2 * pair + 1] = sine[l];
+        for (int64_t l = 0; l < IE_LANES; l++) {
+            out[4 * l + word] = cosine[l];
+            out[4 * l + word + 1] = sine[l];
         }
     }
 }

@@ -6,6 +6,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ARGUMENTS = 4 };
 
@@ -51,6 +52,14 @@ bool ie_brick_has_bf16(void)
 {
     return ((unsigned)dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
            dnnl_cpu_isa_avx512_core_bf16;
+}
+
+/* oneDNN reads its operands through pointers that are not const. */
+static void *without_const(const void *p)
+{
+    void *q;
+    memcpy(&q, &p, sizeof q);
+    return q;
 }
 
 static int describe(ie_brick *b)
@@ -125,11 +134,11 @@ static int reorder(const ie_brick *b, const float *from, dnnl_memory_t to)
     dnnl_memory_t source = NULL;
     dnnl_primitive_desc_t choice = NULL;
     dnnl_primitive_t primitive = NULL;
-    /* oneDNN only reads it; its C interface has no const. */
-    dnnl_status_t status = dnnl_memory_create(&source, &plain, engine(), (void *)(uintptr_t)from);
-    if (!status)
+    dnnl_status_t status = dnnl_memory_create(&source, &plain, engine(), without_const(from));
+    if (!status) {
         status = dnnl_reorder_primitive_desc_create(&choice, &plain, engine(), &b->weights,
                                                     engine(), NULL);
+    }
     if (!status) status = dnnl_primitive_create(&primitive, choice);
     const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, to}};
     if (!status) status = dnnl_primitive_execute(primitive, b->hands[0].stream, 2, arguments);
@@ -163,7 +172,7 @@ int ie_brick_bind(ie_brick *b, const float *weights, int sets, void *memory, int
     const uint64_t bytes = ie_brick_weight_bytes(b);
     const int64_t k = b->shape.kernel,
                   values = b->shape.out_channels * b->shape.in_channels * k * k;
-    b->sets = calloc((size_t)sets, sizeof *b->sets);
+    b->sets = calloc((size_t)sets, sizeof(dnnl_memory_t));
     b->hands = calloc((size_t)threads, sizeof *b->hands);
     if (!b->sets || !b->hands) return dnnl_out_of_memory;
     b->set_count = sets;
@@ -182,7 +191,7 @@ int ie_brick_run(const ie_brick *b, int thread, int set, const void *source, flo
                  void *scratch)
 {
     const hand *h = &b->hands[thread];
-    DNNL_TRY(dnnl_memory_set_data_handle(h->source, (void *)(uintptr_t)source));
+    DNNL_TRY(dnnl_memory_set_data_handle(h->source, without_const(source)));
     DNNL_TRY(dnnl_memory_set_data_handle(h->result, result));
     DNNL_TRY(dnnl_memory_set_data_handle(h->scratch, scratch));
     const dnnl_exec_arg_t arguments[ARGUMENTS] = {{DNNL_ARG_SRC, h->source},

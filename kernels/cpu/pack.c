@@ -150,8 +150,8 @@ static void pack_row(const ie_pack *p, int64_t y, char *out)
 void ie_cpu_pack_rows(const ie_pack *p, int64_t first, int64_t rows, void *out)
 {
     const int64_t height = ie_resampled(p->height, p->resample);
-    const size_t bytes = (size_t)((ie_resampled(p->width, p->resample) + 2 * p->pad) * p->depth *
-                                  ie_dtype_size(p->to));
+    const size_t bytes = (size_t)((ie_resampled(p->width, p->resample) + (int64_t)2 * p->pad) *
+                                  p->depth * ie_dtype_size(p->to));
     for (int64_t r = 0; r < rows; r++) {
         char *row = (char *)out + (size_t)r * bytes;
         const int64_t y = first + r - p->pad;

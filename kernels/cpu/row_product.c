@@ -18,8 +18,9 @@ IE_INLINE void dots(float *sum, const void *w, const float *x, int64_t inputs, i
 {
     ie_v even[TOGETHER], odd[TOGETHER];
     for (int j = 0; j < count; j++) even[j] = odd[j] = ie_v_set(0.0f);
+    const int64_t pair = (int64_t)2 * IE_LANES;
     int64_t k = 0;
-    for (; k + 2 * IE_LANES <= inputs; k += 2 * IE_LANES) {
+    for (; k + pair <= inputs; k += pair) {
         const ie_v a = ie_v_load(w, k, type), b = ie_v_load(w, k + IE_LANES, type);
         for (int j = 0; j < count; j++) {
             even[j] = ie_v_fma(a, ie_v_load(x, j * inputs + k, IE_F32), even[j]);

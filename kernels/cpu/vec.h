@@ -101,7 +101,7 @@ IE_INLINE ie_vh ie_v_narrow(ie_v x) /* to nearest even; a NaN stays one */
 #else
     const ie_vu u = ie_v_bits(x);
     const ie_vu rounded = u + 0x7fffu + ((u >> 16) & 1u);
-    const ie_vi nan = (ie_vi)(x != x);
+    const ie_vi nan = (ie_vi)(u & 0x7fffffffu) > 0x7f800000;
     return __builtin_convertvector((ie_vu)(((ie_vi)rounded & ~nan) | (nan & 0x7fc00000)) >> 16,
                                    ie_vh);
 #endif
