@@ -69,9 +69,41 @@ IE_INLINE void block(const ie_epilogue *e, const place *at, int count, const tap
     if (c < e->chunk) finish(e, at, count, c, e->chunk - c, t, type);
 }
 
+/* Few output channels, all of them, and no statistics: pixels and channels are one run of
+ * numbers, in which the bias repeats after 16 * outputs of them. */
+IE_INLINE void flat_run(const ie_epilogue *e, const float *sums, int64_t pixel, int64_t count,
+                        ie_dtype type)
+{
+    float bias[IE_LANES * IE_LANES];
+    const int64_t period = e->outputs * IE_LANES, total = count * e->outputs;
+    const int64_t to = pixel * e->outputs;
+    for (int64_t i = 0; i < period; i++) bias[i] = e->bias[i % e->outputs];
+    for (int64_t i = 0, k = 0; i < total; i += IE_LANES, k += IE_LANES) {
+        const int64_t n = total - i;
+        if (k == period) k = 0;
+        ie_v v = ie_v_get(sums, i, n, IE_F32) + ie_v_load(bias, k, IE_F32);
+        if (e->residual) v += ie_v_get(e->residual, to + i, n, type);
+        ie_v_put(e->y, to + i, n, v * e->scale, type);
+    }
+}
+
+static bool is_flat(const ie_epilogue *e)
+{
+    return e->outputs < IE_LANES && e->chunk == e->outputs && !e->stats &&
+           (!e->residual || e->residual_resample == IE_SAME);
+}
+
 void ie_cpu_epilogue(const ie_epilogue *e, const float *sums, int64_t pixel, int64_t count,
                      int64_t seen)
 {
+    if (is_flat(e) && e->type == IE_F32) {
+        flat_run(e, sums, pixel, count, IE_F32);
+        return;
+    }
+    if (is_flat(e)) {
+        flat_run(e, sums, pixel, count, IE_BF16);
+        return;
+    }
     taps all;
     const taps *t = e->residual && e->residual_resample != IE_SAME ? &all : NULL;
     for (int64_t i = 0; i < count; i += IE_STATS_BLOCK) {
