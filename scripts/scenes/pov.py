@@ -247,7 +247,7 @@ def camera(scene: Scene) -> str:
     angle = math.radians(scene.camera_angle)
     x, z = scene.camera_distance * math.sin(angle), -scene.camera_distance * math.cos(angle)
     return (
-        f"camera {{ location <{x:.3f}, {scene.camera_height:.3f}, {z:.3f}> look_at <0, 0.62, 0.15> "
+        f"camera {{ location <{x:.3f}, {scene.camera_height:.3f}, {z:.3f}> look_at <0, 0.52, 0.15> "
         "right x up y angle 44 }\n"
     )
 

@@ -1,7 +1,7 @@
 """A scene as data, and how one is drawn at random: a pure function of (seed, index).
 
-Units: the ground is y = 0, an ordinary object is about 1 high, the camera looks along +z from
-about 5 away.
+Units: the ground is y = 0, an ordinary object is about 1 high, the camera looks along +z from 3 to
+5 away: such an object then fills a quarter to a third of the picture's height.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -11,6 +11,8 @@ import random
 from dataclasses import dataclass, field
 
 from . import vocabulary as words
+
+REACH = 0.31  # how far to the sides things stand, as a part of the camera's distance
 
 
 @dataclass
@@ -79,10 +81,12 @@ def pick_look(rng: random.Random) -> tuple[str, str, str]:
     return rng.choice(words.SHAPES), "" if plain else rng.choice(list(words.COLOURS)), material
 
 
-def free_place(rng: random.Random, radius: float, taken: list[Item]) -> tuple[float, float] | None:
+def free_place(
+    rng: random.Random, reach: float, radius: float, taken: list[Item]
+) -> tuple[float, float] | None:
     """A place where a thing of this radius overlaps no other, or None if luck runs out."""
     for _ in range(60):
-        x, z = rng.uniform(-1.7, 1.7), rng.uniform(-0.8, 1.3)
+        x, z = rng.uniform(-reach, reach), rng.uniform(-0.8, 1.1)
         if all(math.hypot(x - t.x, z - t.z) > radius + t.radius + 0.05 for t in taken):
             return x, z
     return None
@@ -99,7 +103,7 @@ def add_group(rng: random.Random, scene: Scene, count: int) -> None:
         if kind == "sign":
             item.word, item.turn = rng.choice(words.WORDS), rng.uniform(-15, 15)
         taken = [other for _, other in scene.items()] + group.items
-        place = free_place(rng, item.radius, taken)
+        place = free_place(rng, REACH * scene.camera_distance, item.radius, taken)
         if place is None:
             break
         item.x, item.z = place
@@ -117,7 +121,7 @@ def draw(seed: int, index: int) -> Scene:
         seed=rng.randrange(1 << 20),
         camera_angle=rng.uniform(-14, 14),
         camera_height=rng.uniform(1.3, 2.6),
-        camera_distance=rng.uniform(4.2, 5.4),
+        camera_distance=rng.uniform(3.0, 5.0),
         sun_angle=rng.uniform(-60, 60),
         sun_height=rng.uniform(30, 65),
         warmth=rng.random(),
