@@ -46,7 +46,7 @@ static uint64_t seed_of(uint64_t a, uint64_t b)
     return (a + 1) * (uint64_t)0x9e3779b97f4a7c15 ^ (b + 1) * (uint64_t)0xbf58476d1ce4e5b9;
 }
 
-/* ---- the kinds of requests, and what they come to alone --------------------------------------- */
+/* ---- the kinds of requests, and what they come to alone -------------------------------------- */
 
 static toy_edit kinds[KINDS];
 
@@ -103,7 +103,7 @@ static int run_each_alone(void **state)
     return 0;
 }
 
-/* ---- a thread that submits -------------------------------------------------------------------- */
+/* ---- a thread that submits ------------------------------------------------------------------- */
 
 typedef enum action { LET_IT_END, CANCEL_SOON, CANCEL_AT_STEP, DEADLINE, RELEASE, ACTIONS } action;
 
@@ -200,7 +200,7 @@ static void *submit_all(void *argument)
     return NULL;
 }
 
-/* ---- a schedule ------------------------------------------------------------------------------- */
+/* ---- a schedule ------------------------------------------------------------------------------ */
 
 /* NULL when all is well with it. */
 static const char *complaint(const submitted *s)

@@ -243,7 +243,7 @@ static void the_urgent_go_first(void **state)
     close_engine(engine);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void a_request_ends_once_after_its_steps_and_previews(void **state)
 {
