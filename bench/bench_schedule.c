@@ -2,8 +2,8 @@
  * same requests measured on the engine.
  *
  *   bench_schedule --model DIR [--requests N] [--rate R] [--lanes A[,B..]] [--steps A[,B..]]
- *                  [--guidance HIGH,LOW,HOLD] [--mixed] [--flops F] [--bandwidth B] [--fill A[,B..]]
- *                  [--precision f32|bf16] [--seed N] [--measure cpu|ref] [--threads N] [--rounds N]
+ *                  [--guidance HIGH,LOW,HOLD] [--mixed] [--flops F] [--bandwidth B]
+ *                  [--fill A[,B..]] [--precision f32|bf16] [--seed N] [--measure cpu|ref] [--threads N] [--rounds N]
  *
  * --rate: requests a second, arriving at random (Poisson); 0: all at once. --mixed: a third of the
  * requests has half the steps, a third half as many again. A pass of n lanes takes
@@ -13,9 +13,9 @@
  * flop and bytes from the plan backend. --fill: lanes at which the device reaches its rate in each
  * stage; one lane does on a CPU, on a GPU small maps need several.
  *
- * --measure runs the requests on an engine, without arrivals, one by one, in batches of two lanes
- * each and all submitted at once, in turns that reverse every round; processor time on a busy
- * machine says more than the clock. Processor time in rounds; ratios by their sums.
+ * --measure runs the requests on an engine, without arrivals: one by one, in batches as large as
+ * two lanes for each allow, and all submitted at once, in turns that reverse every round. On a busy
+ * machine processor time says more than the clock.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 #include "schedule_sim.h"
