@@ -1,0 +1,378 @@
+/* batch_drive.c - reading, checking, planning; an attempt; what killed it; and again.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "batch_drive.h"
+
+#include "atomic_file.h"
+#include "batch_device.h"
+#include "batch_run.h"
+#include "beneath.h"
+#include "console.h"
+#include "interrupt.h"
+#include "json_lines.h"
+#include "output_file.h"
+#include "progress.h"
+#include "report.h"
+#include "supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct drive {
+    const ie_batch_values *values;
+    ie_shard shard;
+    ie_item_defaults defaults;
+    char settings[512];
+    ie_manifest manifest;
+    ie_ledger_state state;
+    ie_plan plan;
+    ie_ledger ledger;
+    ie_picture_source pictures;
+    int output_root;
+} drive;
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static ie_status read_manifest(drive *d, ie_error *err)
+{
+    static const char *const extensions[] = {".png", ".png", ".jpg", ".webp"};
+    const ie_batch_values *v = d->values;
+    const ie_manifest_source source = {v->manifest, v->images, v->masks, v->prompts};
+    d->defaults = (ie_item_defaults){v->seed, extensions[v->format], d->settings};
+    (void)snprintf(d->settings, sizeof d->settings, "%.200s %.200s %d %d %d %d %d %d",
+                   v->steps_text ? v->steps_text : "", v->guidance_text ? v->guidance_text : "",
+                   v->feather, v->mask_edit, v->sampler, v->precision, v->quality, v->no_metadata);
+    IE_APP_TRY(ie_manifest_read(&d->manifest, &source, &d->defaults, err));
+    const ie_manifest *m = &d->manifest;
+    if (m->error_count == 0) return IE_OK;
+    for (size_t i = 0; i < m->error_count; i++) {
+        const ie_line_error *e = &m->errors[i];
+        if (e->line) {
+            ie_note("%s:%d: %s", m->name, e->line, e->text);
+        } else {
+            ie_note("%s: %s", m->name, e->text);
+        }
+    }
+    return ie_app_fail(err, IE_BAD_ARGUMENT, "%s has %zu errors; nothing was done", m->name,
+                       m->error_count);
+}
+
+/* The folder that a manifest's paths begin in, if none is given: its own. */
+static ie_status open_input(int *out, const char *given, const char *manifest, const char *option,
+                            ie_error *err)
+{
+    char folder[PATH_MAX] = ".";
+    const char *slash = strrchr(manifest, '/');
+    if (given) return ie_beneath_root(out, given, option, err);
+    if (slash) {
+        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - manifest) + 1, manifest);
+    }
+    return ie_beneath_root(out, folder, "the manifest's folder", err);
+}
+
+static ie_status open_roots(drive *d, ie_error *err)
+{
+    const ie_batch_values *v = d->values;
+    if (v->images) {
+        IE_APP_TRY(ie_beneath_root(&d->pictures.image_root, v->images, "--images", err));
+        IE_APP_TRY(ie_beneath_root(&d->pictures.mask_root, v->masks, "--masks", err));
+    } else {
+        IE_APP_TRY(
+            open_input(&d->pictures.image_root, v->input_root, v->manifest, "--input-root", err));
+        IE_APP_TRY(
+            open_input(&d->pictures.mask_root, v->input_root, v->manifest, "--input-root", err));
+    }
+    if (v->check) return IE_OK;
+    if (mkdir(v->output_dir, 0777) && errno != EEXIST) {
+        return ie_app_fail(err, IE_BAD_ARGUMENT, "cannot make --output-dir %s: %s", v->output_dir,
+                           strerror(errno));
+    }
+    return ie_beneath_root(&d->output_root, v->output_dir, "--output-dir", err);
+}
+
+/* ---- --check --------------------------------------------------------------------------------- */
+
+static size_t check_file(const drive *d, const ie_item *item, int root, const char *path)
+{
+    int descriptor;
+    ie_error err;
+    if (!path) return 0;
+    if (ie_beneath_open(&descriptor, root, path, IE_BENEATH_KERNEL, &err) == IE_OK) {
+        (void)close(descriptor);
+        return 0;
+    }
+    ie_note("%s:%d: %s", d->manifest.name, item->line, err.text);
+    return 1;
+}
+
+static ie_status check_files(const drive *d, ie_error *err)
+{
+    size_t missing = 0, first, end;
+    ie_shard_range(d->shard, d->manifest.count, &first, &end);
+    for (size_t i = first; i < end; i++) {
+        const ie_item *item = &d->manifest.items[i];
+        missing += check_file(d, item, d->pictures.image_root, item->image);
+        missing += check_file(d, item, d->pictures.mask_root, item->mask);
+    }
+    if (missing) {
+        return ie_app_fail(err, IE_BAD_INPUT, "%zu files cannot be opened: their items would fail",
+                           missing);
+    }
+    if (!d->values->quiet) ie_note("%s: %zu items, no errors", d->manifest.name, end - first);
+    return IE_OK;
+}
+
+/* ---- planning -------------------------------------------------------------------------------- */
+
+static ie_status refuse_changed(const drive *d, ie_error *err)
+{
+    const ie_plan *p = &d->plan;
+    if (!p->changed_count) return IE_OK;
+    const ie_item *item = &d->manifest.items[p->changed[0]];
+    return ie_app_fail(err, IE_BAD_ARGUMENT,
+                       "%zu items were done from another line or with other options (first: %s, "
+                       "line %d): another edit needs another id or --output-dir",
+                       p->changed_count, item->id, item->line);
+}
+
+static ie_status make_plan(drive *d, ie_error *err)
+{
+    const ie_plan_options options = {d->values->retry_failed, d->values->verify};
+    ie_plan_release(&d->plan);
+    ie_ledger_state_release(&d->state);
+    IE_APP_TRY(ie_ledger_state_read(&d->state, d->output_root, err));
+    IE_APP_TRY(
+        ie_plan_make(&d->plan, &d->manifest, &d->state, d->shard, d->output_root, &options, err));
+    return refuse_changed(d, err);
+}
+
+static ie_status quarantine(drive *d, ie_error *err)
+{
+    const ie_plan *p = &d->plan;
+    for (size_t i = 0; i < p->quarantine_count; i++) {
+        const ie_item *item = &d->manifest.items[p->quarantine[i]];
+        IE_APP_TRY(ie_ledger_failed(&d->ledger, item, "quarantined",
+                                    "the process died twice while it worked on this item", err));
+        if (!d->values->quiet) {
+            ie_note("line %d, %s: quarantined, the process died twice while it worked on it",
+                    item->line, item->id);
+        }
+    }
+    return IE_OK;
+}
+
+/* ---- an attempt, in its own process ---------------------------------------------------------- */
+
+static ie_status check_model(const drive *d, const ie_engine_info *info, ie_error *err)
+{
+    if (!d->state.model[0] || !strcmp(d->state.model, info->model_hash)) return IE_OK;
+    return ie_app_fail(err, IE_BAD_ARGUMENT,
+                       "%s was begun with another model (SHA-256 %.12s..., this one is %.12s...): "
+                       "use another --output-dir",
+                       d->values->output_dir, d->state.model, info->model_hash);
+}
+
+static void announce(const drive *d, const ie_batch_progress *p, const ie_batch_device *device,
+                     int room)
+{
+    if (p->style == IE_BATCH_BAR) {
+        ie_note("model %s on %s, %d items at once; %zu of %zu left, ledger %s",
+                device->info.model_name, device->info.device, room,
+                d->plan.todo_count + d->plan.alone_count, d->plan.items, d->ledger.name);
+    } else if (p->style == IE_BATCH_JSON) {
+        ie_jsonl j;
+        ie_jsonl_begin(&j, stdout);
+        ie_jsonl_text(&j, "event", "start");
+        ie_jsonl_text(&j, "model", device->info.model_name);
+        ie_jsonl_text(&j, "model_sha256", device->info.model_hash);
+        ie_jsonl_text(&j, "device", device->info.device);
+        ie_jsonl_int(&j, "shard", d->shard.index);
+        ie_jsonl_int(&j, "shards", d->shard.count);
+        ie_jsonl_uint(&j, "items", d->plan.items);
+        ie_jsonl_uint(&j, "left", d->plan.todo_count + d->plan.alone_count);
+        ie_jsonl_int(&j, "in_flight", room);
+        ie_jsonl_text(&j, "ledger", d->ledger.name);
+        ie_jsonl_end(&j);
+    }
+}
+
+static ie_status attempt(void *user, ie_error *err)
+{
+    drive *d = user;
+    ie_batch_device device;
+    ie_batch_values values = *d->values;
+    ie_batch_progress progress;
+    ie_status status;
+    IE_APP_TRY_DONE(ie_batch_device_open(&device, d->values, &values.in_flight, err));
+    IE_APP_TRY_DONE(check_model(d, &device.info, err));
+    IE_APP_TRY_DONE(ie_ledger_model(&d->ledger, &device.info, err));
+    ie_batch_job job = {.values = &values,
+                        .manifest = &d->manifest,
+                        .plan = &d->plan,
+                        .ledger = &d->ledger,
+                        .pictures = d->pictures,
+                        .output_root = d->output_root,
+                        .info = device.info,
+                        .engine = {&device, ie_batch_device_edit}};
+    /* "cpu, 8 threads": how many is no part of how an output is made, and must not change its
+     * bytes. */
+    job.info.device[strcspn(job.info.device, ",")] = '\0';
+    ie_batch_progress_begin(&progress, &values, &d->plan, &job.info, ie_clock_seconds());
+    announce(d, &progress, &device, values.in_flight);
+    IE_APP_TRY_DONE(ie_batch_run(&job, &progress, err));
+done:
+    ie_batch_device_close(&device);
+    return status;
+}
+
+/* ---- attempts -------------------------------------------------------------------------------- */
+
+/* Somebody died: note what it was working on. *blamed: how many items that was. */
+static ie_status record_death(drive *d, const ie_attempt_end *end, size_t *blamed, ie_error *err)
+{
+    int number = 0;
+    *blamed = 0;
+    ie_ledger_state_release(&d->state);
+    IE_APP_TRY(ie_ledger_state_read(&d->state, d->output_root, err));
+    for (int i = 0; i < d->state.ledger_count; i++) {
+        if (!strcmp(d->state.ledgers[i], d->ledger.name)) number = i + 1;
+    }
+    d->ledger.torn = true; /* it may have died inside a line */
+    for (size_t i = 0; i < d->state.count; i++) {
+        const ie_item_state *item = &d->state.items[i];
+        if (item->open_in != number) continue;
+        IE_APP_TRY(ie_ledger_killed(&d->ledger, item->id, end->told ? 0 : end->signal, err));
+        (*blamed)++;
+    }
+    return IE_OK;
+}
+
+/* *again: it died, and there is reason to try again. */
+static ie_status supervise(drive *d, bool *again, ie_error *err)
+{
+    ie_attempt_end end;
+    size_t blamed;
+    IE_APP_TRY(ie_supervise(&end, attempt, d, err));
+    if (!end.signal) return IE_OK;
+    IE_APP_TRY(record_death(d, &end, &blamed, err));
+    if (end.told) return ie_app_fail(err, IE_CANCELLED, "aborted by a second signal");
+    if (!blamed) {
+        return ie_app_fail(err, IE_DEVICE, "the process died (%s) with no item in flight",
+                           strsignal(end.signal));
+    }
+    if (!d->values->quiet) {
+        ie_note("the process died (%s) with %zu items in flight; they are tried again, alone",
+                strsignal(end.signal), blamed);
+    }
+    *again = true;
+    return IE_OK;
+}
+
+/* One attempt, with a ledger of its own. */
+static ie_status try_once(drive *d, bool *again, ie_error *err)
+{
+    const ie_plan *p = &d->plan;
+    *again = false;
+    IE_APP_TRY(ie_ledger_open(&d->ledger, d->output_root, d->shard, err));
+    ie_status status;
+    IE_APP_TRY_DONE(ie_ledger_start(&d->ledger, d->shard, p->items, d->manifest.count, err));
+    IE_APP_TRY_DONE(quarantine(d, err));
+    if (p->todo_count + p->alone_count) IE_APP_TRY_DONE(supervise(d, again, err));
+done:
+    if (!*again) (void)ie_ledger_end(&d->ledger, status, NULL);
+    ie_ledger_close(&d->ledger);
+    return status;
+}
+
+static ie_status attempts(drive *d, ie_error *err)
+{
+    for (bool again = true; again;) {
+        const ie_plan *p = &d->plan;
+        IE_APP_TRY(make_plan(d, err));
+        if (p->todo_count + p->alone_count + p->quarantine_count == 0) return IE_OK;
+        if (ie_interrupted()) return ie_app_fail(err, IE_CANCELLED, "told to end");
+        IE_APP_TRY(try_once(d, &again, err));
+    }
+    return make_plan(d, err);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static ie_status conclude(const drive *d, ie_error *err)
+{
+    const ie_plan *p = &d->plan;
+    const size_t failed = p->failed + p->altered_count;
+    const ie_batch_values *v = d->values;
+    for (size_t i = 0; i < p->altered_count && !v->quiet; i++) {
+        const ie_item *item = &d->manifest.items[p->altered[i]];
+        ie_note(
+            "line %d, %s: an output is not what the ledger says: remove it to have it made again",
+            item->line, item->id);
+    }
+    if (v->json) {
+        ie_jsonl j;
+        ie_jsonl_begin(&j, stdout);
+        ie_jsonl_text(&j, "event", "end");
+        ie_jsonl_uint(&j, "items", p->items);
+        ie_jsonl_uint(&j, "done", p->done);
+        ie_jsonl_uint(&j, "failed", failed);
+        ie_jsonl_end(&j);
+    } else if (!v->quiet && !failed) {
+        ie_note("%zu of %zu items done", p->done, p->items);
+    }
+    if (!failed) return IE_OK;
+    return ie_app_fail(err, IE_BAD_INPUT,
+                       "%zu of %zu items done, %zu failed: imagen-editor status --failures %s",
+                       p->done, p->items, failed, v->output_dir);
+}
+
+/* What is written at the end is looked at before the work. */
+static ie_status check_report_paths(const ie_batch_values *v, ie_error *err)
+{
+    ie_image_format format;
+    if (v->contact_sheet) {
+        IE_APP_TRY(ie_image_format_of(&format, v->contact_sheet, err));
+        IE_APP_TRY(ie_atomic_check(v->contact_sheet, err));
+    }
+    return v->report ? ie_atomic_check(v->report, err) : IE_OK;
+}
+
+static ie_status drive_job(drive *d, ie_error *err)
+{
+    const ie_batch_values *v = d->values;
+    IE_APP_TRY(ie_shard_parse(&d->shard, v->shard, getenv, err));
+    IE_APP_TRY(read_manifest(d, err));
+    IE_APP_TRY(open_roots(d, err));
+    if (v->check) return check_files(d, err);
+    IE_APP_TRY(check_report_paths(v, err));
+    IE_APP_TRY(attempts(d, err));
+    const ie_report_input about = {v,        &d->manifest, &d->state,
+                                   d->shard, &d->pictures, d->output_root};
+    if (v->contact_sheet) IE_APP_TRY(ie_contact_sheet(&about, v->contact_sheet, err));
+    if (v->report) IE_APP_TRY(ie_report(&about, v->report, err));
+    return conclude(d, err);
+}
+
+static void close_root(int root)
+{
+    if (root >= 0) (void)close(root);
+}
+
+ie_status ie_batch_drive(const ie_batch_values *values, ie_error *err)
+{
+    drive d = {.values = values,
+               .pictures = {values->manifest, -1, -1,
+                            (uint64_t)values->max_megapixels * IE_IMAGE_MEGAPIXEL},
+               .output_root = -1};
+    const ie_status status = drive_job(&d, err);
+    ie_plan_release(&d.plan);
+    ie_ledger_state_release(&d.state);
+    ie_manifest_release(&d.manifest);
+    close_root(d.pictures.image_root);
+    close_root(d.pictures.mask_root);
+    close_root(d.output_root);
+    return status;
+}
