@@ -9,7 +9,7 @@ set(IE_MODEL_DIR ${CMAKE_INSTALL_DATADIR}/imagen-editor/models)
 # What the library itself was linked with. A consumer of the shared library never hears of it; one
 # of the archive must repeat it, because the layers below (object libraries) are inside the archive
 # and are not installed.
-set(private_libraries ${jansson_LIBRARIES} ${crypto_LIBRARIES} ${OpenMP_C_LIB_NAMES} stdc++ m)
+set(private_libraries ${jansson_LIBRARIES} ${crypto_LIBRARIES} ${OpenMP_C_LIB_NAMES} pthread stdc++ m)
 set(private_modules jansson libcrypto)
 if(IE_SENTENCEPIECE)
   list(APPEND private_libraries ${sentencepiece_LIBRARIES})

@@ -13,8 +13,15 @@
  *     if (ie_edit(engine, &r, 1, &err)) return complain(&err);
  *     ie_engine_close(&engine);
  *
- * Ownership   Whoever allocates frees. The engine keeps no caller pointer after a call returns.
- * Threads     One ie_engine serves one thread at a time; engines are independent of each other.
+ * ie_edit waits for its result. Who has many edits submits them (ie_submit), and the engine keeps
+ * its device full: requests at different steps share forward passes, each joining and leaving at
+ * any step.
+ *
+ * Ownership   Whoever allocates frees. A request and what it points to is lent to the engine from
+ *             ie_submit until it has ended; of every other call the engine keeps no pointer.
+ * Threads     Any number of threads may use an engine at once; only opening and closing it must
+ *             not overlap with anything. Engines are independent of each other. An engine has two
+ *             threads of its own: one computes, the other reads windows and writes results.
  * Output      The library prints nothing and never exits. Every failure is a status and, if asked,
  *             a sentence.
  * Exactness   A request is honoured as given or refused with the legal range; nothing is rounded,
@@ -56,6 +63,9 @@ IE_API const char *ie_version(void);
     X(NO_MEMORY, 5, "out of memory")                            \
     X(DEVICE, 6, "the device failed or is absent")              \
     X(IO, 7, "reading or writing failed")                       \
+    X(BUSY, 8, "the queue is full")                             \
+    X(LATE, 9, "not finished by its deadline")                  \
+    X(UNFINISHED, 10, "not finished yet")                       \
     X(CANCELLED, 130, "cancelled by the caller")
 
 typedef enum ie_status {
@@ -77,6 +87,8 @@ typedef struct ie_error {
 
 /* ---- an engine ------------------------------------------------------------------------------- */
 
+enum { IE_MAX_STAGES = 8 };
+
 typedef struct ie_engine ie_engine;
 
 typedef enum ie_precision { IE_PRECISION_F32, IE_PRECISION_BF16 } ie_precision;
@@ -86,8 +98,17 @@ typedef struct ie_options {
     const char *device;
     ie_precision precision; /* of activations and weights; default f32 */
     int threads;            /* CPU threads; 0 (default): all cores of the process's affinity mask */
-    /* requests that share a step; default 1. Each needs up to two lanes of workspace */
-    int max_requests;
+    /* Rows of a forward pass, for every stage; 0 (default): 2; legal 2 .. 512. A request takes two
+     * at a step with guidance and one where the weight is 1. Workspace grows with them
+     * (ie_engine_info.workspace_bytes, also on device "plan"). More lanes are more throughput where
+     * one request does not fill the device; on CPUs two do. */
+    int lanes[IE_MAX_STAGES];
+    /* The queue: requests that have been submitted and have not ended. At most so many (0, the
+     * default: 64; legal 1 .. 65536), with at most so many bytes of image, mask and output together
+     * (height * row_bytes of each; 0, the default: no bound). A request larger than queue_bytes is
+     * taken when the queue is empty. */
+    int queue_requests;
+    uint64_t queue_bytes;
 } ie_options;
 
 IE_API void ie_options_default(ie_options *options);
@@ -95,16 +116,16 @@ IE_API void ie_options_default(ie_options *options);
 /* Read a model directory, check it, load it. *out is NULL on failure. options NULL: defaults. */
 IE_API ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_options *options,
                                 ie_error *err);
-/* Release everything; *engine becomes NULL; NULL and pointer to NULL are fine. */
+/* Release everything; *engine becomes NULL; NULL and pointer to NULL are fine. What has not ended
+ * is cancelled first, and has ended when this returns; its tickets are still to be released. */
 IE_API void ie_engine_close(ie_engine **engine);
 
 /* ---- what an engine is ----------------------------------------------------------------------- */
 
-enum { IE_MAX_STAGES = 8 };
-
 typedef struct ie_stage_info {
     char name[64];
     int resolution; /* side of the square image this stage makes */
+    int lanes;      /* rows of its forward pass: ie_options.lanes */
     int default_steps;
     uint64_t parameters;   /* of its U-Net */
     uint64_t weight_bytes; /* as loaded, packed for the device */
@@ -128,7 +149,8 @@ typedef struct ie_engine_info {
     uint64_t text_parameters, text_weight_bytes;
     double text_flop;         /* one prompt */
     uint64_t weight_bytes;    /* all of it */
-    uint64_t workspace_bytes; /* planned for max_requests */
+    uint64_t workspace_bytes; /* planned for all lanes; device memory */
+    uint64_t request_bytes;   /* of the host, that the engine keeps for a request under way */
 } ie_engine_info;
 
 IE_API void ie_engine_describe(const ie_engine *engine, ie_engine_info *info);
@@ -179,13 +201,28 @@ typedef struct ie_request {
     ie_sampler sampler; /* of all stages */
     /* pixels inside the mask's edge over which the result fades in; 0 (default) .. 512 */
     int feather;
-    /* Called after every step of this request, `step` counting 1 .. steps; return nonzero to stop
-     * the whole call with IE_CANCELLED. */
+    /* Requests go in the order of submission, but a level of priority (default 0, legal -100 ..
+     * 100) goes before up to 64 earlier requests of the level below, and no more: nobody waits for
+     * ever. */
+    int priority;
+    /* Seconds after submission in which it must have ended, or it ends with IE_LATE; 0 (default):
+     * none. It does not change the order. */
+    double deadline;
+    /* The callbacks run on threads of the engine, one at a time for a request and in this order.
+     * Each may be NULL. They may call ie_cancel and ie_poll but no function that waits.
+     *
+     * Called after every step of this request, `step` counting 1 .. steps; return nonzero to cancel
+     * it. Everybody in the engine waits for this one: be quick. */
     int (*progress)(void *user, int stage, int step, int steps);
-    /* Called when a stage has finished: its image, 3 channels of 8 bits, valid during the call. */
+    /* Called when a stage has finished: its image, 3 channels of 8 bits, valid during the call. The
+     * last stage's is the whole window, unmasked pixels too. The request goes on when this
+     * returns; meanwhile other requests do. */
     void (*stage_done)(void *user, int stage, const ie_pixels *image);
+    /* Called when it has ended, whatever way: the engine's last use of the request, just before
+     * ie_wait says so. Not called when ie_submit failed. */
+    void (*ended)(void *user, ie_status status);
     void *user;
-    /* Filled by the engine. */
+    /* Filled by ie_submit and ie_edit. */
     int prompt_tokens; /* of the prompt, its end marker included */
     int prompt_cut;    /* tokens that did not fit in text_length and were ignored: announce it */
 } ie_request;
@@ -204,9 +241,64 @@ typedef struct ie_price {
 IE_API ie_status ie_price_edit(const ie_engine *engine, const ie_request *requests, int count,
                                ie_price *price, ie_error *err);
 
-/* Run `count` requests. All of them are checked before any work starts. On failure the contents of
- * the outputs are unspecified (a request that was refused touched nothing). */
+/* ---- edits ----------------------------------------------------------------------------------- */
+
+/* One submitted request. Owned by whoever submitted it. */
+typedef struct ie_ticket ie_ticket;
+
+/* Check a request and put it into the queue. While the queue is full wait up to `seconds` (0: not
+ * at all, negative: as long as it takes), then IE_BUSY. On success *ticket is to be released with
+ * ie_ticket_release, and the request with everything it points to (pixels, prompt, lists of
+ * weights) is lent to the engine: unchanged and alive until it has ended. On failure *ticket is
+ * NULL and nothing was touched: IE_BAD_ARGUMENT, IE_BAD_INPUT, IE_BUSY, IE_NO_MEMORY. */
+IE_API ie_status ie_submit(ie_engine *engine, ie_request *request, double seconds,
+                           ie_ticket **ticket, ie_error *err);
+
+/* Wait up to `seconds` (0: not at all, negative: as long as it takes) for the end of a request:
+ * IE_UNFINISHED, or how it ended, the sentence in *err. Other than IE_OK: IE_CANCELLED, IE_LATE,
+ * IE_NO_MEMORY, IE_DEVICE; then the content of the output is unspecified. After the end it says the
+ * same again, at once. Any number of threads may wait. */
+IE_API ie_status ie_wait(ie_ticket *ticket, double seconds, ie_error *err);
+
+/* Let a request end with IE_CANCELLED as soon as possible: at once while it waits, after the step
+ * being computed otherwise. Returns at once; the request is still lent to the engine until it has
+ * ended. NULL and a request that has ended are fine. */
+IE_API void ie_cancel(ie_ticket *ticket);
+
+/* How far a request is. */
+typedef struct ie_ticket_info {
+    ie_status status; /* IE_UNFINISHED, then how it ended */
+    int stage;        /* of its latest step; -1 before the first */
+    int step, steps;  /* of that stage: done, all */
+    double queued;    /* seconds from submission to its first forward pass, or until now */
+    double seconds;   /* from submission until its end, or until now */
+} ie_ticket_info;
+
+IE_API void ie_poll(const ie_ticket *ticket, ie_ticket_info *info);
+
+/* Free a ticket; *ticket becomes NULL; NULL and pointer to NULL are fine. A request that has not
+ * ended is cancelled, and this waits until it has ended. Also right after the engine was closed. */
+IE_API void ie_ticket_release(ie_ticket **ticket);
+
+/* Run `count` requests: submit all, wait for all. All of them are checked before any work starts.
+ * If one fails the others are cancelled, and the status and sentence are the one's that failed. On
+ * failure the contents of the outputs are unspecified (requests that were refused touched nothing).
+ */
 IE_API ie_status ie_edit(ie_engine *engine, ie_request *requests, int count, ie_error *err);
+
+/* What an engine does now and has done since it was opened. */
+typedef struct ie_activity {
+    int requests;   /* in the queue: submitted, not ended */
+    uint64_t bytes; /* of their images, masks and outputs */
+    uint64_t ended; /* requests that have ended, whatever way */
+    struct {
+        int waiting, running;   /* requests before the stage, and at a step of it */
+        uint64_t passes, lanes; /* forward passes, and rows computed in them */
+        double seconds;         /* computing */
+    } stages[IE_MAX_STAGES];
+} ie_activity;
+
+IE_API void ie_engine_activity(ie_engine *engine, ie_activity *activity);
 
 #ifdef __cplusplus
 }

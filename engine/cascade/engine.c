@@ -1,7 +1,6 @@
-/* engine.c - the public engine: open a model directory, run requests through its stages, close.
- *
- * ie_edit reads like the sentence the program is: prompts become text, images become canvases, each
- * stage denoises, and the masked pixels are written back. SPDX-License-Identifier: Apache-2.0 */
+/* engine.c - the public engine: open a model directory, describe it, price requests, close. Edits
+ * themselves are ticket.c (the caller's side), worker.c (the threads) and stage.c (the device).
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 
 #include <stdio.h>
@@ -10,11 +9,16 @@
 #include "guidance.h"
 #include "model_hash.h"
 
+enum {
+    DEFAULT_LANES = 2, /* the fewest, too: a request with guidance takes two */
+    DEFAULT_QUEUE = 64,
+    MAX_QUEUE = 65536
+};
+
 void ie_options_default(ie_options *options)
 {
     if (!options) return;
-    *options = (ie_options){
-        .device = "auto", .precision = IE_PRECISION_F32, .threads = 0, .max_requests = 1};
+    *options = (ie_options){.device = "auto", .precision = IE_PRECISION_F32, .threads = 0};
 }
 
 void ie_request_default(ie_request *request)
@@ -71,16 +75,15 @@ static ie_status open_stage(ie_engine *e, const char *directory, int index,
         IE_TRY(ie_weights_open(&weights, path.text, err));
     }
     IE_TRY_DONE(ie_unet_open(&unet, config, e->cascade.text_length, weights, e->backend, err));
-    status = ie_stage_open(&e->stages[index], s, index, unet, e->capacity, err);
+    status = ie_stage_open(&e->stages[index], s, index, unet, e->lanes[index], err);
     if (status == IE_OK) e->stage_count = index + 1;
 done:
     ie_weights_close(&weights);
     return status;
 }
 
-/* Run the text encoder into `tokens`, on the device. */
-static ie_status run_text(ie_engine *e, ie_tensor *tokens, const ie_job *job, ie_exec *x,
-                          ie_error *err)
+ie_status ie_engine_text(ie_engine *e, ie_tensor *tokens, const ie_job *job, ie_exec *x,
+                         ie_error *err)
 {
     const int64_t dim[3] = {1, e->cascade.text_length, e->text_width};
     IE_TRY(ie_arena_tensor(x->arena, tokens, IE_F32, 3, dim, err));
@@ -94,21 +97,20 @@ static ie_status measure_text(ie_engine *e, ie_error *err)
     ie_tensor tokens;
     ie_arena_measure(&e->arena);
     ie_exec x = {.backend = e->backend, .arena = &e->arena};
-    IE_TRY(run_text(e, &tokens, NULL, &x, err));
+    IE_TRY(ie_engine_text(e, &tokens, NULL, &x, err));
     e->text_cost = x.cost;
     e->workspace_bytes = e->arena.peak;
     return IE_OK;
 }
 
-/* The same for a stage, with every number of lanes that can meet in a tick: scratch need not grow
+/* The same for a stage, with every number of lanes that can meet in a pass: scratch need not grow
  * with them. So many lanes belong to the most requests when each has one. */
 static ie_status measure_stage(ie_engine *e, int index, ie_error *err)
 {
-    for (int lanes = 1; lanes <= 2 * e->capacity; lanes++) {
-        const int requests = lanes < e->capacity ? lanes : e->capacity;
+    for (int lanes = 1; lanes <= e->lanes[index]; lanes++) {
         ie_arena_measure(&e->arena);
         ie_exec x = {.backend = e->backend, .arena = &e->arena};
-        IE_TRY(ie_stage_measure(&e->stages[index], lanes, requests, &x, err));
+        IE_TRY(ie_stage_measure(&e->stages[index], lanes, lanes, &x, err));
         if (lanes == 1) e->lane_cost[index] = x.cost;
         if (e->arena.peak > e->workspace_bytes) e->workspace_bytes = e->arena.peak;
     }
@@ -145,12 +147,28 @@ static ie_status open_model(ie_engine *e, const char *directory, ie_error *err)
     for (int i = 0; i < e->cascade.stage_count; i++) {
         IE_TRY_DONE(open_stage(e, directory, i, &unets[i], err));
     }
+    ie_scheduler_init(&e->worker.scheduler, e->stage_count, e->lanes);
     IE_TRY_DONE(measure(e, err));
     IE_TRY_DONE(prepare(e, err));
     if (!e->backend->plan) IE_TRY_DONE(ie_model_hash(e->hash, directory, &e->cascade, err));
 done:
     ie_free(unets);
     return status;
+}
+
+static ie_status check_options(const ie_options *o, ie_error *err)
+{
+    for (int i = 0; i < IE_MAX_STAGES; i++) {
+        if (o->lanes[i] && (o->lanes[i] < DEFAULT_LANES || o->lanes[i] > IE_MAX_LANES)) {
+            return ie_fail(err, IE_BAD_ARGUMENT, "lanes %d of stage %d: legal are %d .. %d",
+                           o->lanes[i], i + 1, DEFAULT_LANES, IE_MAX_LANES);
+        }
+    }
+    if (o->queue_requests < 0 || o->queue_requests > MAX_QUEUE) {
+        return ie_fail(err, IE_BAD_ARGUMENT, "queue_requests %d is outside 1 .. %d",
+                       o->queue_requests, MAX_QUEUE);
+    }
+    return IE_OK;
 }
 
 ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_options *options,
@@ -162,13 +180,12 @@ ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_option
     *out = NULL;
     if (options) o = *options;
     if (!model_dir) return ie_fail(err, IE_BAD_ARGUMENT, "model_dir is NULL");
-    if (o.max_requests < 1 || o.max_requests > IE_MAX_REQUESTS) {
-        return ie_fail(err, IE_BAD_ARGUMENT, "max_requests %d is outside 1 .. %d", o.max_requests,
-                       IE_MAX_REQUESTS);
-    }
+    IE_TRY(check_options(&o, err));
     ie_engine *e = ie_alloc(1, sizeof *e);
     if (!e) return ie_fail(err, IE_NO_MEMORY, "no memory for an engine");
-    e->capacity = o.max_requests;
+    for (int i = 0; i < IE_MAX_STAGES; i++) e->lanes[i] = o.lanes[i] ? o.lanes[i] : DEFAULT_LANES;
+    e->worker.limit = o.queue_requests ? o.queue_requests : DEFAULT_QUEUE;
+    e->worker.bytes_limit = o.queue_bytes;
     e->precision = o.precision;
     ie_status status =
         ie_backend_open(&e->backend, o.device ? o.device : "auto", o.precision, o.threads, err);
@@ -177,6 +194,7 @@ ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_option
     status = open_model(e, model_dir, err);
     e->backend->vtable->leave(e->backend);
     if (status) goto done;
+    if (!e->backend->plan) IE_TRY_DONE(ie_worker_start(e, err));
     *out = e;
     e = NULL;
 done:
@@ -188,6 +206,7 @@ void ie_engine_close(ie_engine **engine)
 {
     if (!engine || !*engine) return;
     ie_engine *e = *engine;
+    ie_worker_stop(e);
     for (int i = 0; i < IE_MAX_STAGES; i++) ie_stage_close(&e->stages[i]);
     ie_text_encoder_close(&e->text);
     ie_tokenizer_close(&e->tokenizer);
@@ -205,6 +224,7 @@ static void describe_stage(const ie_engine *e, int i, ie_stage_info *info)
     const ie_stage *s = &e->stages[i];
     snprintf(info->name, sizeof info->name, "%s", s->config->name);
     info->resolution = ie_unet_configuration(s->unet)->resolution;
+    info->lanes = s->lanes;
     info->default_steps = s->config->steps;
     info->parameters = ie_unet_parameters(s->unet);
     info->weight_bytes = ie_unet_weight_bytes(s->unet);
@@ -228,6 +248,7 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
         .text_weight_bytes = ie_text_encoder_weight_bytes(e->text),
         .text_flop = e->text_cost.flop,
         .workspace_bytes = e->workspace_bytes,
+        .request_bytes = ie_job_bytes(e->canvas, e->cascade.text_length, e->text_width),
     };
     snprintf(info->model_name, sizeof info->model_name, "%s", e->cascade.name);
     snprintf(info->model_hash, sizeof info->model_hash, "%s", e->hash);
@@ -240,7 +261,7 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
     }
 }
 
-/* ---- editing --------------------------------------------------------------------------------- */
+/* ---- checking and pricing -------------------------------------------------------------------- */
 
 static ie_status check_all(const ie_engine *e, const ie_request *requests, int count, ie_error *err)
 {
@@ -248,6 +269,13 @@ static ie_status check_all(const ie_engine *e, const ie_request *requests, int c
     if (count < 1 || !requests) return ie_fail(err, IE_BAD_ARGUMENT, "there are no requests");
     for (int i = 0; i < count; i++) IE_TRY(ie_job_check(&requests[i], &e->cascade, i, count, err));
     return IE_OK;
+}
+
+ie_status ie_engine_check(const ie_engine *e, const ie_request *requests, int count, ie_error *err)
+{
+    IE_TRY(check_all(e, requests, count, err));
+    if (!e->backend->plan) return IE_OK;
+    return ie_fail(err, IE_BAD_ARGUMENT, "device 'plan' only prices; it cannot edit");
 }
 
 ie_status ie_price_edit(const ie_engine *e, const ie_request *requests, int count, ie_price *price,
@@ -263,58 +291,11 @@ ie_status ie_price_edit(const ie_engine *e, const ie_request *requests, int coun
         ie_job_resolve(&job, &e->cascade);
         price->flop += e->text_cost.flop;
         for (int s = 0; s < e->stage_count; s++) {
-            const int passes = ie_guidance_passes(&job.stages[s].guidance, job.stages[s].steps);
+            const int passes =
+                ie_guidance_passes(&job.entry.stages[s].guidance, job.entry.stages[s].steps);
             price->passes[s] += passes;
             price->flop += passes * e->lane_cost[s].flop;
         }
     }
     return IE_OK;
-}
-
-/* A prompt's encoder output, kept in host memory until each stage reads it. */
-static ie_status encode(ie_engine *e, ie_job *job, ie_exec *x, ie_error *err)
-{
-    ie_tensor tokens;
-    IE_TRY(run_text(e, &tokens, job, x, err));
-    job->tokens = ie_alloc((uint64_t)ie_numel(tokens), sizeof *job->tokens);
-    if (!job->tokens)
-        return ie_fail(err, IE_NO_MEMORY, "no memory for a prompt of %d tokens", job->used);
-    IE_TRY(ie_download(e->backend, job->tokens, tokens, err));
-    ie_arena_give(x->arena, tokens.data);
-    return IE_OK;
-}
-
-static ie_status run_jobs(ie_engine *e, ie_job *jobs, ie_request *requests, int count,
-                          ie_error *err)
-{
-    ie_exec x = {.backend = e->backend, .arena = &e->arena};
-    ie_arena_over(&e->arena, e->workspace.data,
-                  e->workspace.bytes); /* also after a call that failed half way */
-    for (int i = 0; i < count; i++) {
-        IE_TRY(ie_job_begin(&jobs[i], &requests[i], &e->cascade, e->canvas, e->tokenizer, err));
-        IE_TRY(encode(e, &jobs[i], &x, err));
-    }
-    for (int s = 0; s < e->stage_count; s++)
-        IE_TRY(ie_stage_run(&e->stages[s], jobs, count, &x, err));
-    for (int i = 0; i < count; i++) {
-        const ie_request *r = &requests[i];
-        IE_TRY(ie_window_write(&jobs[i].window, &r->image, &r->mask, jobs[i].image, e->canvas,
-                               r->feather, &r->output, err));
-    }
-    return IE_OK;
-}
-
-ie_status ie_edit(ie_engine *e, ie_request *requests, int count, ie_error *err)
-{
-    IE_TRY(check_all(e, requests, count, err));
-    if (e->backend->plan)
-        return ie_fail(err, IE_BAD_ARGUMENT, "device 'plan' only prices; it cannot edit");
-    ie_job *jobs = ie_alloc((uint64_t)count, sizeof *jobs);
-    if (!jobs) return ie_fail(err, IE_NO_MEMORY, "no memory for %d requests", count);
-    e->backend->vtable->enter(e->backend);
-    const ie_status status = run_jobs(e, jobs, requests, count, err);
-    e->backend->vtable->leave(e->backend);
-    for (int i = 0; i < count; i++) ie_job_release(&jobs[i]);
-    ie_free(jobs);
-    return status;
 }

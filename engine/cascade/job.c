@@ -1,13 +1,13 @@
 /* job.c - checking a request and preparing what it carries. SPDX-License-Identifier: Apache-2.0 */
 #include "job.h"
 
-#include "guidance.h"
 #include "memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_SIDE = 65500, MAX_FEATHER = 512 };
+enum { MAX_SIDE = 65500, MAX_FEATHER = 512, MAX_PRIORITY = 100 };
 
 /* "request 3: " when there are several, "" alone. */
 typedef struct prefix {
@@ -135,6 +135,15 @@ ie_status ie_job_check(const ie_request *r, const ie_cascade_config *c, int inde
         return ie_fail(err, IE_BAD_ARGUMENT, "%sa feather of %d pixels; legal are 0 .. %d", w.text,
                        r->feather, MAX_FEATHER);
     }
+    if (r->priority < -MAX_PRIORITY || r->priority > MAX_PRIORITY) {
+        return ie_fail(err, IE_BAD_ARGUMENT, "%spriority %d is outside %d .. %d", w.text,
+                       r->priority, -MAX_PRIORITY, MAX_PRIORITY);
+    }
+    if (!(r->deadline >= 0) || !isfinite(r->deadline)) {
+        return ie_fail(err, IE_BAD_ARGUMENT,
+                       "%sa deadline of %g seconds; legal are 0 (none) and finite times above",
+                       w.text, r->deadline);
+    }
     return IE_OK;
 }
 
@@ -143,7 +152,7 @@ void ie_job_resolve(ie_job *job, const ie_cascade_config *c)
     const ie_request *r = job->request;
     for (int i = 0; i < c->stage_count; i++) {
         const ie_stage_config *s = &c->stages[i];
-        job->stages[i] = (ie_job_stage){
+        job->entry.stages[i] = (ie_job_stage){
             .steps = r->steps[i] ? r->steps[i] : s->steps,
             .guidance = r->guidance[i].kind == IE_GUIDANCE_DEFAULT ? s->guidance : r->guidance[i],
             .sampler = r->sampler == IE_SAMPLER_DEFAULT ? s->sampler : r->sampler,
@@ -151,33 +160,75 @@ void ie_job_resolve(ie_job *job, const ie_cascade_config *c)
     }
 }
 
-ie_status ie_job_begin(ie_job *job, ie_request *request, const ie_cascade_config *c, int canvas,
-                       const ie_tokenizer *tokenizer, ie_error *err)
+ie_status ie_job_open(ie_job *job, ie_request *request, const ie_cascade_config *c,
+                      const ie_tokenizer *tokenizer, ie_error *err)
 {
-    *job = (ie_job){.request = request};
-    ie_job_resolve(job, c);
-    const uint64_t pixels = (uint64_t)canvas * (uint64_t)canvas;
-    job->ids = ie_alloc((uint64_t)c->text_length, sizeof *job->ids);
-    job->rgb = ie_alloc(pixels, 3);
-    job->fill = ie_alloc(pixels, 1);
-    if (!job->ids || !job->rgb || !job->fill)
-        return ie_fail(err, IE_NO_MEMORY, "no memory for a request");
     int cut;
-    IE_TRY(ie_tokenizer_encode(tokenizer, request->prompt, c->text_length, job->ids, &job->used,
-                               &cut, err));
+    *job = (ie_job){.request = request, .entry.priority = request->priority};
+    ie_job_resolve(job, c);
+    job->ids = ie_alloc((uint64_t)c->text_length, sizeof *job->ids);
+    if (!job->ids) return ie_fail(err, IE_NO_MEMORY, "no memory for a request");
+    const ie_status status = ie_tokenizer_encode(tokenizer, request->prompt, c->text_length,
+                                                 job->ids, &job->used, &cut, err);
+    if (status) {
+        ie_job_release(job);
+        return status;
+    }
     request->prompt_tokens = job->used + cut;
     request->prompt_cut = cut;
-    job->window = ie_window_of(&request->mask, canvas);
-    return ie_window_read(&job->window, &request->image, &request->mask, canvas, job->rgb,
-                          job->fill, err);
+    return IE_OK;
+}
+
+ie_status ie_job_read(ie_job *job, int canvas, ie_error *err)
+{
+    const ie_request *r = job->request;
+    const uint64_t pixels = (uint64_t)canvas * (uint64_t)canvas;
+    job->rgb = ie_alloc(pixels, 3);
+    job->fill = ie_alloc(pixels, 1);
+    if (!job->rgb || !job->fill)
+        return ie_fail(err, IE_NO_MEMORY, "no memory for a canvas of %d x %d", canvas, canvas);
+    job->window = ie_window_of(&r->mask, canvas);
+    return ie_window_read(&job->window, &r->image, &r->mask, canvas, job->rgb, job->fill, err);
+}
+
+ie_status ie_job_show(const ie_job *job, int stage, ie_error *err)
+{
+    const int side = job->resolution;
+    const int64_t values = (int64_t)side * side * 3;
+    uint8_t *bytes = ie_alloc((uint64_t)values, 1);
+    if (!bytes) return ie_fail(err, IE_NO_MEMORY, "no memory for a preview");
+    for (int64_t i = 0; i < values; i++) {
+        bytes[i] =
+            (uint8_t)lrintf((fminf(fmaxf(job->image[i], -1.0f), 1.0f) * 0.5f + 0.5f) * 255.0f);
+    }
+    const ie_pixels view = {bytes, side, side, 3, 8, (size_t)side * 3};
+    job->request->stage_done(job->request->user, stage, &view);
+    ie_free(bytes);
+    return IE_OK;
+}
+
+ie_status ie_job_write(const ie_job *job, ie_error *err)
+{
+    const ie_request *r = job->request;
+    return ie_window_write(&job->window, &r->image, &r->mask, job->image, job->resolution,
+                           r->feather, &r->output, err);
 }
 
 void ie_job_release(ie_job *job)
 {
     ie_free(job->image);
     ie_free(job->tokens);
-    ie_free(job->ids);
     ie_free(job->fill);
     ie_free(job->rgb);
-    *job = (ie_job){0};
+    ie_free(job->ids);
+    job->image = job->tokens = NULL;
+    job->rgb = job->fill = NULL;
+    job->ids = NULL;
+}
+
+uint64_t ie_job_bytes(int canvas, int text_length, int text_width)
+{
+    const uint64_t pixels = (uint64_t)canvas * (uint64_t)canvas, text = (uint64_t)text_length;
+    return pixels * (3 + 1 + 3 * sizeof(float)) +
+           text * ((uint64_t)text_width * sizeof(float) + sizeof(int32_t));
 }

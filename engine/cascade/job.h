@@ -4,41 +4,49 @@
 #define IE_CASCADE_JOB_H
 
 #include "config.h"
+#include "scheduler.h"
 #include "tokenizer.h"
 #include "window.h"
 
-/* How one request runs in one stage. */
-typedef struct ie_job_stage {
-    int steps;
-    ie_guidance
-        /* never IE_GUIDANCE_DEFAULT; a list points into the request or the configuration */
-        guidance;
-    ie_sampler sampler;
-} ie_job_stage;
-
 typedef struct ie_job {
+    ie_entry entry; /* first: the scheduler's entry is the job (ie_job_of) */
     ie_request *request;
-    ie_job_stage stages[IE_MAX_STAGES];
+    int32_t *ids; /* [T] */
+    int used;     /* of ids */
     ie_window window;
     uint8_t *rgb, *fill; /* the window on the canvas: [K, K, 3], [K, K] */
-    int32_t *ids;        /* [T] */
-    int used;            /* of ids */
-    float *tokens;       /* [T, D] encoder output */
+    float *tokens;       /* [T, D] encoder output; NULL before the first stage */
     float *image;        /* latest stage's result [R, R, 3] f32 in [-1, 1]; NULL before the first */
     int resolution;      /* of image */
 } ie_job;
+
+static inline ie_job *ie_job_of(ie_entry *entry)
+{
+    return (ie_job *)entry;
+}
 
 /* Everything about a request that can be checked without the model's weights or the prompt's
  * tokens. `index` names it in messages when there are several. */
 ie_status ie_job_check(const ie_request *r, const ie_cascade_config *c, int index, int count,
                        ie_error *err);
 
-/* Steps, guidance and sampler of every stage, defaults filled in. The request has been checked. */
+/* Steps, guidance and sampler of every stage, defaults filled in: job->entry.stages. The request
+ * has been checked. */
 void ie_job_resolve(ie_job *job, const ie_cascade_config *c);
 
-/* Read the window and the tokens. On failure the job still has to be released. */
-ie_status ie_job_begin(ie_job *job, ie_request *request, const ie_cascade_config *c, int canvas,
-                       const ie_tokenizer *tokenizer, ie_error *err);
+/* Resolve, and turn the prompt into tokens. On failure the job holds nothing. */
+ie_status ie_job_open(ie_job *job, ie_request *request, const ie_cascade_config *c,
+                      const ie_tokenizer *tokenizer, ie_error *err);
+/* Image and mask onto the canvas. */
+ie_status ie_job_read(ie_job *job, int canvas, ie_error *err);
+/* Show the latest image to the request's stage_done, as bytes. */
+ie_status ie_job_show(const ie_job *job, int stage, ie_error *err);
+/* The last stage's image into the request's output. */
+ie_status ie_job_write(const ie_job *job, ie_error *err);
+/* Free what the job holds; the entry and the request stay readable. */
 void ie_job_release(ie_job *job);
+
+/* Host memory of a job: at most, for a model with this canvas and text. */
+uint64_t ie_job_bytes(int canvas, int text_length, int text_width);
 
 #endif

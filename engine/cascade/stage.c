@@ -1,35 +1,50 @@
-/* stage.c - admission, ticks, departure. SPDX-License-Identifier: Apache-2.0 */
+/* stage.c - admission, passes, departure. SPDX-License-Identifier: Apache-2.0 */
 #include "stage.h"
 
-#include "guidance.h"
 #include "rng.h"
 #include "sampler.h"
 
-#include <math.h>
-
-/* A place in the stage: which job sits there and how far it is. */
-typedef struct ie_stage_seat {
-    ie_job *job; /* NULL: free */
-    int step;
-} seat;
-
-/* One tick as the host sees it; row i of each belongs to lane i (or to the i-th active request for
+/* One pass as the host sees it; row i of each belongs to lane i (or to the i-th request for
  * `steps`). */
-typedef struct tick {
+typedef struct ie_pass {
     int lanes, requests;
     float *v, *v_aug;
     int32_t *request, *text;
     ie_step *steps;
-} tick;
+} pass;
+
+static ie_status pass_open(pass **out, int lanes, ie_error *err)
+{
+    const uint64_t count = (uint64_t)lanes;
+    pass *p = *out = ie_alloc(1, sizeof *p);
+    if (p) {
+        p->v = ie_alloc(count, sizeof *p->v);
+        p->v_aug = ie_alloc(count, sizeof *p->v_aug);
+        p->request = ie_alloc(count, sizeof *p->request);
+        p->text = ie_alloc(count, sizeof *p->text);
+        p->steps = ie_alloc(count, sizeof *p->steps);
+        if (p->v && p->v_aug && p->request && p->text && p->steps) return IE_OK;
+    }
+    return ie_fail(err, IE_NO_MEMORY, "no memory for %d lanes", lanes);
+}
+
+static void pass_close(pass *p)
+{
+    if (!p) return;
+    ie_free(p->v);
+    ie_free(p->v_aug);
+    ie_free(p->request);
+    ie_free(p->text);
+    ie_free(p->steps);
+    ie_free(p);
+}
 
 ie_status ie_stage_open(ie_stage *out, const ie_stage_config *config, int index, ie_unet *unet,
-                        int capacity, ie_error *err)
+                        int lanes, ie_error *err)
 {
-    *out = (ie_stage){.config = config, .index = index, .unet = unet, .capacity = capacity};
-    out->seats = ie_alloc((uint64_t)capacity, sizeof *out->seats);
-    ie_status status =
-        out->seats ? IE_OK : ie_fail(err, IE_NO_MEMORY, "no memory for %d requests", capacity);
-    if (status == IE_OK) status = ie_unet_slots_open(&out->slots, unet, capacity, err);
+    *out = (ie_stage){.config = config, .index = index, .unet = unet, .lanes = lanes};
+    ie_status status = pass_open(&out->pass, lanes, err);
+    if (status == IE_OK) status = ie_unet_slots_open(&out->slots, unet, lanes, err);
     if (status) ie_stage_close(out);
     return status;
 }
@@ -38,7 +53,7 @@ void ie_stage_close(ie_stage *stage)
 {
     ie_unet_slots_close(&stage->slots);
     ie_unet_close(&stage->unet);
-    ie_free(stage->seats);
+    pass_close(stage->pass);
     *stage = (ie_stage){0};
 }
 
@@ -47,7 +62,7 @@ ie_status ie_stage_prepare(ie_stage *stage, ie_exec *x, ie_error *err)
     return ie_unet_set_null_text(stage->unet, &stage->slots, x, err);
 }
 
-/* ---- a tick on the device -------------------------------------------------------------------- */
+/* ---- a pass on the device -------------------------------------------------------------------- */
 
 static ie_status to_device(ie_exec *x, ie_tensor *out, ie_dtype dtype, int rank, const int64_t *dim,
                            const void *host, ie_error *err)
@@ -56,7 +71,7 @@ static ie_status to_device(ie_exec *x, ie_tensor *out, ie_dtype dtype, int rank,
     return x->arena->measuring ? IE_OK : ie_upload(x->backend, *out, host, err);
 }
 
-static ie_status run_tick(ie_stage *stage, const tick *t, ie_exec *x, ie_error *err)
+static ie_status run(ie_stage *stage, const pass *t, ie_exec *x, ie_error *err)
 {
     const ie_unet_config *c = ie_unet_configuration(stage->unet);
     const int64_t lanes = t->lanes, steps[2] = {t->requests, sizeof(ie_step)};
@@ -76,9 +91,9 @@ static ie_status run_tick(ie_stage *stage, const tick *t, ie_exec *x, ie_error *
     return IE_OK;
 }
 
-/* ---- planning a tick ------------------------------------------------------------------------- */
+/* ---- the tables of a pass -------------------------------------------------------------------- */
 
-static int add_lane(tick *t, const ie_unet_config *c, const ie_sampler_step *s, double level,
+static int add_lane(pass *t, const ie_unet_config *c, const ie_sampler_step *s, double level,
                     int slot, int text)
 {
     const int lane = t->lanes++;
@@ -89,25 +104,25 @@ static int add_lane(tick *t, const ie_unet_config *c, const ie_sampler_step *s, 
     return lane;
 }
 
-static void add_request(const ie_stage *stage, tick *t, int slot)
+static void add_request(const ie_stage *stage, pass *t, ie_entry *entry)
 {
-    const seat *at = &stage->seats[slot];
     const ie_stage_config *config = stage->config;
     const ie_unet_config *c = ie_unet_configuration(stage->unet);
-    const ie_job_stage *how = &at->job->stages[stage->index];
+    const ie_job_stage *how = &entry->stages[stage->index];
+    const int slot = entry->slot;
     const ie_sampler_step s =
-        ie_sampler_at(&config->schedule, how->sampler, config->gamma, at->step, how->steps);
-    const float weight = ie_guidance_weight(&how->guidance, at->step, how->steps);
-    const uint64_t seed = at->job->request->seed;
+        ie_sampler_at(&config->schedule, how->sampler, config->gamma, entry->step, how->steps);
+    const float weight = ie_guidance_weight(&how->guidance, entry->step, how->steps);
+    const uint64_t seed = ie_job_of(entry)->request->seed;
     const int cond = add_lane(t, c, &s, config->augmentation, slot, slot);
     int uncond = -1;
     if (ie_guidance_needs_null(weight))
-        uncond = add_lane(t, c, &s, config->augmentation, slot, stage->capacity);
+        uncond = add_lane(t, c, &s, config->augmentation, slot, stage->lanes);
     t->steps[t->requests++] = (ie_step){
         .slot = slot,
         .lane_cond = cond,
         .lane_uncond = uncond,
-        .step = at->step,
+        .step = entry->step,
         .guidance = weight,
         .alpha = (float)s.alpha,
         .sigma = (float)s.sigma,
@@ -122,29 +137,6 @@ static void add_request(const ie_stage *stage, tick *t, int slot)
         .seed_low = (uint32_t)seed,
         .seed_high = (uint32_t)(seed >> 32),
     };
-}
-
-static ie_status tick_open(tick *t, int capacity, ie_error *err)
-{
-    const uint64_t lanes = 2 * (uint64_t)capacity;
-    *t = (tick){
-        .v = ie_alloc(lanes, sizeof *t->v),
-        .v_aug = ie_alloc(lanes, sizeof *t->v_aug),
-        .request = ie_alloc(lanes, sizeof *t->request),
-        .text = ie_alloc(lanes, sizeof *t->text),
-        .steps = ie_alloc((uint64_t)capacity, sizeof *t->steps),
-    };
-    if (t->v && t->v_aug && t->request && t->text && t->steps) return IE_OK;
-    return ie_fail(err, IE_NO_MEMORY, "no memory for %d lanes", (int)lanes);
-}
-
-static void tick_close(tick *t)
-{
-    ie_free(t->v);
-    ie_free(t->v_aug);
-    ie_free(t->request);
-    ie_free(t->text);
-    ie_free(t->steps);
 }
 
 /* ---- joining and leaving --------------------------------------------------------------------- */
@@ -180,29 +172,24 @@ static ie_status admit(ie_stage *stage, int slot, const ie_job *job, ie_exec *x,
                          (ie_noise_key){seed, (uint32_t)stage->index, IE_NOISE_INITIAL}, err);
 }
 
-/* Show a finished image to the caller as bytes. */
-static ie_status show(const ie_stage *stage, const ie_job *job, ie_error *err)
+ie_status ie_stage_admit(ie_stage *stage, const ie_job *job, ie_exec *x, ie_error *err)
 {
-    if (!job->request->stage_done) return IE_OK;
-    const int side = job->resolution;
-    const int64_t values = (int64_t)side * side * 3;
-    uint8_t *bytes = ie_alloc((uint64_t)values, 1);
-    if (!bytes) return ie_fail(err, IE_NO_MEMORY, "no memory for a preview");
-    for (int64_t i = 0; i < values; i++) {
-        bytes[i] =
-            (uint8_t)lrintf((fminf(fmaxf(job->image[i], -1.0f), 1.0f) * 0.5f + 0.5f) * 255.0f);
-    }
-    const ie_pixels view = {bytes, side, side, 3, 8, (size_t)side * 3};
-    job->request->stage_done(job->request->user, stage->index, &view);
-    ie_free(bytes);
-    return IE_OK;
+    return admit(stage, job->entry.slot, job, x, err);
 }
 
-static ie_status leave(ie_stage *stage, int slot, ie_exec *x, ie_error *err)
+ie_status ie_stage_pass(ie_stage *stage, ie_entry *const *batch, int count, ie_exec *x,
+                        ie_error *err)
 {
-    ie_job *job = stage->seats[slot].job;
+    pass *t = stage->pass;
+    t->lanes = t->requests = 0;
+    for (int i = 0; i < count; i++) add_request(stage, t, batch[i]);
+    return run(stage, t, x, err);
+}
+
+ie_status ie_stage_leave(ie_stage *stage, ie_job *job, ie_exec *x, ie_error *err)
+{
+    const int slot = job->entry.slot;
     const ie_tensor z = ie_slice(stage->slots.z, 0, slot, slot + 1);
-    stage->seats[slot] = (seat){0};
     float *image = ie_alloc((uint64_t)ie_numel(z), sizeof *image);
     if (!image)
         return ie_fail(err, IE_NO_MEMORY, "no memory for an image of %lld values",
@@ -210,60 +197,14 @@ static ie_status leave(ie_stage *stage, int slot, ie_exec *x, ie_error *err)
     ie_free(job->image);
     job->image = image;
     job->resolution = (int)z.dim[1];
-    IE_TRY(ie_download(x->backend, image, z, err));
-    return show(stage, job, err);
-}
-
-/* ---- the loop -------------------------------------------------------------------------------- */
-
-static ie_status advance(ie_stage *stage, int slot, ie_exec *x, ie_error *err)
-{
-    seat *at = &stage->seats[slot];
-    const ie_request *r = at->job->request;
-    const int steps = at->job->stages[stage->index].steps;
-    at->step++;
-    if (r->progress && r->progress(r->user, stage->index, at->step, steps)) {
-        return ie_fail(err, IE_CANCELLED, "cancelled at step %d of %d of %s", at->step, steps,
-                       stage->config->name);
-    }
-    return at->step == steps ? leave(stage, slot, x, err) : IE_OK;
-}
-
-ie_status ie_stage_run(ie_stage *stage, ie_job *jobs, int count, ie_exec *x, ie_error *err)
-{
-    tick t;
-    int waiting = 0, active = 0;
-    ie_status status = tick_open(&t, stage->capacity, err);
-    if (status) goto done;
-    while (waiting < count || active > 0) {
-        for (int slot = 0; slot < stage->capacity && waiting < count; slot++) {
-            if (stage->seats[slot].job) continue;
-            IE_TRY_DONE(admit(stage, slot, &jobs[waiting], x, err));
-            stage->seats[slot] = (seat){.job = &jobs[waiting++]};
-            active++;
-        }
-        t.lanes = t.requests = 0;
-        for (int slot = 0; slot < stage->capacity; slot++) {
-            if (stage->seats[slot].job) add_request(stage, &t, slot);
-        }
-        IE_TRY_DONE(run_tick(stage, &t, x, err));
-        for (int slot = 0; slot < stage->capacity; slot++) {
-            if (!stage->seats[slot].job) continue;
-            IE_TRY_DONE(advance(stage, slot, x, err));
-            if (!stage->seats[slot].job) active--;
-        }
-    }
-done:
-    for (int slot = 0; slot < stage->capacity; slot++) stage->seats[slot] = (seat){0};
-    tick_close(&t);
-    return status;
+    return ie_download(x->backend, image, z, err);
 }
 
 ie_status ie_stage_measure(ie_stage *stage, int lanes, int requests, ie_exec *x, ie_error *err)
 {
     IE_TRY(admit(stage, 0, NULL, x, err));
     IE_TRY(ie_stage_prepare(stage, x, err));
-    const tick t = {.lanes = lanes, .requests = requests};
+    const pass t = {.lanes = lanes, .requests = requests};
     x->cost = (ie_cost){0};
-    return run_tick(stage, &t, x, err);
+    return run(stage, &t, x, err);
 }

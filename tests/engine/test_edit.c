@@ -25,9 +25,9 @@ static bool bf16;
 
 static toy_edit edits[4];
 
-static ie_engine *open_or_skip(int threads, int max_requests)
+static ie_engine *open_or_skip(int threads, int requests)
 {
-    ie_engine *engine = toy_open(device, bf16, threads, max_requests);
+    ie_engine *engine = toy_open(device, bf16, threads, requests);
     if (!engine) skip();
     return engine;
 }
@@ -119,12 +119,12 @@ static void a_result_depends_on_nothing_but_its_request(void **state)
     }
     ie_engine_close(&engine);
     const struct {
-        int threads, max_requests;
+        int threads, at_once;
         bool backwards;
     } ways[] = {{1, 4, false}, {2, 3, true}, {3, 2, false}, {2, 1, true}};
     for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
         ie_request requests[4];
-        engine = open_or_skip(ways[w].threads, ways[w].max_requests);
+        engine = open_or_skip(ways[w].threads, ways[w].at_once);
         for (int i = 0; i < 4; i++) {
             const int from = ways[w].backwards ? 3 - i : i;
             requests[i] = alone[from].request;

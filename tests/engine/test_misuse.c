@@ -241,13 +241,13 @@ static void not_opened(const char *directory, ie_options o, ie_status status, co
     assert_null(engine);
 }
 
-static ie_options with(const char *device, int threads, int max_requests)
+static ie_options with(const char *device, int threads, int lanes)
 {
     ie_options o;
     ie_options_default(&o);
     o.device = device;
     o.threads = threads;
-    o.max_requests = max_requests;
+    o.lanes[1] = lanes;
     return o;
 }
 
@@ -256,17 +256,22 @@ static void options_out_of_range_are_refused(void **state)
     (void)state;
     char toy[1024];
     snprintf(toy, sizeof toy, "%s", golden_path("cascade"));
-    not_opened(toy, with("gpu", 0, 1), IE_BAD_ARGUMENT,
+    not_opened(toy, with("gpu", 0, 0), IE_BAD_ARGUMENT,
                "device 'gpu' is none of auto, cpu, ref, cuda, cuda:N, plan");
-    not_opened(toy, with("", 0, 1), IE_BAD_ARGUMENT, "device '' is none of");
-    not_opened(toy, with("CPU", 0, 1), IE_BAD_ARGUMENT, "device 'CPU' is none of");
-    not_opened(toy, with("ref", -1, 1), IE_BAD_ARGUMENT, "threads -1 is outside 0 .. 1024");
-    not_opened(toy, with("ref", 1025, 1), IE_BAD_ARGUMENT, "threads 1025 is outside 0 .. 1024");
-    not_opened(toy, with("ref", 0, 0), IE_BAD_ARGUMENT, "max_requests 0 is outside 1 .. 256");
-    not_opened(toy, with("ref", 0, 257), IE_BAD_ARGUMENT, "max_requests 257 is outside 1 .. 256");
-    ie_options o = with("ref", 0, 1);
+    not_opened(toy, with("", 0, 0), IE_BAD_ARGUMENT, "device '' is none of");
+    not_opened(toy, with("CPU", 0, 0), IE_BAD_ARGUMENT, "device 'CPU' is none of");
+    not_opened(toy, with("ref", -1, 0), IE_BAD_ARGUMENT, "threads -1 is outside 0 .. 1024");
+    not_opened(toy, with("ref", 1025, 0), IE_BAD_ARGUMENT, "threads 1025 is outside 0 .. 1024");
+    not_opened(toy, with("ref", 0, 1), IE_BAD_ARGUMENT, "lanes 1 of stage 2: legal are 2 .. 512");
+    not_opened(toy, with("ref", 0, 513), IE_BAD_ARGUMENT, "lanes 513 of stage 2");
+    ie_options o = with("ref", 0, 0);
     o.precision = (ie_precision)2;
     not_opened(toy, o, IE_BAD_ARGUMENT, "precision 2 is neither f32 nor bf16");
+    for (int i = 0; i < 2; i++) {
+        o = with("ref", 0, 0);
+        o.queue_requests = i ? 65537 : -1;
+        not_opened(toy, o, IE_BAD_ARGUMENT, "is outside 1 .. 65536");
+    }
 }
 
 static void what_is_no_model_directory_is_refused(void **state)
@@ -276,7 +281,7 @@ static void what_is_no_model_directory_is_refused(void **state)
     memset(endless, 'a', sizeof endless - 1);
     static const char *const devices[] = {"ref", "plan"};
     for (int i = 0; i < 2; i++) {
-        const ie_options o = with(devices[i], 0, 1);
+        const ie_options o = with(devices[i], 0, 0);
         not_opened("/nonexistent/model", o, IE_BAD_MODEL, "/nonexistent/model/cascade.json");
         not_opened(IE_SOURCE_DIR "/LICENSE", o, IE_BAD_MODEL, "/LICENSE/cascade.json");
         not_opened(IE_SOURCE_DIR "/tests", o, IE_BAD_MODEL, "/tests/cascade.json");

@@ -22,13 +22,13 @@
         if (call) fail_msg("%s (%s)", err->text, err->where); \
     } while (0)
 
-static ie_engine *plan_of(const char *directory, ie_precision precision, int max_requests)
+static ie_engine *plan_of(const char *directory, ie_precision precision, int requests)
 {
     ie_options o;
     ie_options_default(&o);
     o.device = "plan";
     o.precision = precision;
-    o.max_requests = max_requests;
+    for (int i = 0; i < IE_MAX_STAGES; i++) o.lanes[i] = 2 * requests;
     ie_engine *engine = NULL;
     NEED(ie_engine_open(&engine, directory, &o, err));
     return engine;

@@ -34,7 +34,7 @@ static ie_options options_for(const char *which)
     o.device = which;
     o.precision = bf16 ? IE_PRECISION_BF16 : IE_PRECISION_F32;
     o.threads = 1;
-    o.max_requests = 2;
+    for (int i = 0; i < IE_MAX_STAGES; i++) o.lanes[i] = 2 * TOY_EDITS;
     return o;
 }
 

@@ -30,14 +30,14 @@ void toy_fill(toy_edit *e, const golden *io, int index)
     e->request.output.data = e->output;
 }
 
-ie_engine *toy_open(const char *device, bool bf16, int threads, int max_requests)
+ie_engine *toy_open(const char *device, bool bf16, int threads, int requests)
 {
     ie_options options;
     ie_options_default(&options);
     options.device = device;
     options.precision = bf16 ? IE_PRECISION_BF16 : IE_PRECISION_F32;
     options.threads = threads;
-    options.max_requests = max_requests;
+    for (int i = 0; i < IE_MAX_STAGES; i++) options.lanes[i] = 2 * requests;
     ie_engine *engine = NULL;
     ie_error err = {0};
     const ie_status status = ie_engine_open(&engine, golden_path("cascade"), &options, &err);

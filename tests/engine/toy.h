@@ -19,7 +19,8 @@ typedef struct toy_edit {
 /* Edit 0 or 1 of tests/golden/cascade-io.safetensors. The struct must not move afterwards. */
 void toy_fill(toy_edit *e, const golden *io, int index);
 
-/* Open the toy cascade, or end the test; NULL when this build has no such device. */
-ie_engine *toy_open(const char *device, bool bf16, int threads, int max_requests);
+/* Open the toy cascade with lanes for `requests` requests with guidance, or end the test; NULL when
+ * this build has no such device. */
+ie_engine *toy_open(const char *device, bool bf16, int threads, int requests);
 
 #endif
