@@ -62,8 +62,11 @@ static const ie_option options[] = {
      .help = "of the job (default 0): the seed of an item that has none follows from it and the "
      "item's id"},
     {.name = "in-flight", .value = "N", .kind = IE_OPTION_INT, AT(in_flight),
-     .help = "items on the device at once (1 to 256, default 4)",
-     .low = 1, .high = IE_BATCH_MAX_IN_FLIGHT},
+     .help = "items being read, edited or written at once (1 to 256; default: what keeps the lanes "
+     "busy); fewer when memory runs out", .low = 1, .high = IE_BATCH_MAX_IN_FLIGHT},
+    {.name = "lanes", .value = "N", .kind = IE_OPTION_INT, AT(lanes),
+     .help = "rows of a forward pass (2 to 512, default: the engine's); an item takes two, or one "
+     "where guidance is 1; fewer when memory runs out", .low = 2, .high = 512},
     {.name = "max-failures", .value = "N|P%", .kind = IE_OPTION_CUSTOM, AT(max_failures),
      .help = "give up when more items than this have failed (default: never)",
      .read = read_failures},
@@ -112,7 +115,6 @@ static const ie_option options[] = {
 static void defaults(void *values)
 {
     ie_batch_values *v = values;
-    v->in_flight = 4;
     v->max_megapixels = IE_IMAGE_MEGAPIXELS;
 }
 
@@ -163,6 +165,9 @@ static int exit_code(ie_status status)
     case IE_DEVICE:
     case IE_IO: return 75;
     case IE_CANCELLED: return 143;
+    case IE_BUSY:
+    case IE_LATE:
+    case IE_UNFINISHED: break; /* nothing asks for them */
     }
     return 1;
 }

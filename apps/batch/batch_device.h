@@ -7,19 +7,20 @@
 
 typedef struct ie_batch_device {
     ie_engine *engine;
-    pthread_mutex_t lock;
     ie_engine_info info;
     char model_dir[PATH_MAX];
 } ie_batch_device;
 
-/* With room for values->in_flight requests; where memory does not suffice, for half as many, and so
- * on down to one: *room says how many. */
-ie_status ie_batch_device_open(ie_batch_device *d, const ie_batch_values *values, int *room,
-                               ie_error *err);
+/* With values->lanes rows in every forward pass; where memory does not suffice, half as many, and
+ * so on down to the two of one request. */
+ie_status ie_batch_device_open(ie_batch_device *d, const ie_batch_values *values, ie_error *err);
 void ie_batch_device_close(ie_batch_device *d);
 
-/* `user` is the device: what ie_batch_engine.edit is. */
-ie_status ie_batch_device_edit(void *user, const ie_edit_job *job, ie_batch_edit *edit,
-                               ie_error *err);
+/* How many items in flight keep it busy: enough for every lane, and some that are read and
+ * written meanwhile. */
+int ie_batch_device_appetite(const ie_batch_device *d);
+
+/* What ie_batch_job.engine is; `user` is the device. */
+ie_batch_engine ie_batch_device_engine(ie_batch_device *d);
 
 #endif

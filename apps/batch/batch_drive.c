@@ -21,6 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MAX_DEATHS = 3 };
+
 typedef struct drive {
     const ie_batch_values *values;
     ie_shard shard;
@@ -30,6 +32,8 @@ typedef struct drive {
     ie_ledger_state state;
     ie_plan plan;
     ie_ledger ledger;
+    int deaths;           /* of attempts */
+    size_t done_at_first; /* items, before the first attempt */
     ie_picture_source pictures;
     int output_root;
 } drive;
@@ -176,11 +180,11 @@ static ie_status check_model(const drive *d, const ie_engine_info *info, ie_erro
 }
 
 static void announce(const drive *d, const ie_batch_progress *p, const ie_batch_device *device,
-                     int room)
+                     int in_flight)
 {
     if (p->style == IE_BATCH_BAR) {
         ie_note("model %s on %s, %d items at once; %zu of %zu left, ledger %s",
-                device->info.model_name, device->info.device, room,
+                device->info.model_name, device->info.device, in_flight,
                 d->plan.todo_count + d->plan.alone_count, d->plan.items, d->ledger.name);
     } else if (p->style == IE_BATCH_JSON) {
         ie_jsonl j;
@@ -193,7 +197,7 @@ static void announce(const drive *d, const ie_batch_progress *p, const ie_batch_
         ie_jsonl_int(&j, "shards", d->shard.count);
         ie_jsonl_uint(&j, "items", d->plan.items);
         ie_jsonl_uint(&j, "left", d->plan.todo_count + d->plan.alone_count);
-        ie_jsonl_int(&j, "in_flight", room);
+        ie_jsonl_int(&j, "in_flight", in_flight);
         ie_jsonl_text(&j, "ledger", d->ledger.name);
         ie_jsonl_end(&j);
     }
@@ -206,9 +210,10 @@ static ie_status attempt(void *user, ie_error *err)
     ie_batch_values values = *d->values;
     ie_batch_progress progress;
     ie_status status;
-    IE_APP_TRY_DONE(ie_batch_device_open(&device, d->values, &values.in_flight, err));
+    IE_APP_TRY_DONE(ie_batch_device_open(&device, d->values, err));
     IE_APP_TRY_DONE(check_model(d, &device.info, err));
     IE_APP_TRY_DONE(ie_ledger_model(&d->ledger, &device.info, err));
+    if (!values.in_flight) values.in_flight = ie_batch_device_appetite(&device);
     ie_batch_job job = {.values = &values,
                         .manifest = &d->manifest,
                         .plan = &d->plan,
@@ -216,7 +221,7 @@ static ie_status attempt(void *user, ie_error *err)
                         .pictures = d->pictures,
                         .output_root = d->output_root,
                         .info = device.info,
-                        .engine = {&device, ie_batch_device_edit}};
+                        .engine = ie_batch_device_engine(&device)};
     /* "cpu, 8 threads": how many is no part of how an output is made, and must not change its
      * bytes. */
     job.info.device[strcspn(job.info.device, ",")] = '\0';
@@ -244,10 +249,37 @@ static ie_status record_death(drive *d, const ie_attempt_end *end, size_t *blame
     for (size_t i = 0; i < d->state.count; i++) {
         const ie_item_state *item = &d->state.items[i];
         if (item->open_in != number) continue;
-        IE_APP_TRY(ie_ledger_killed(&d->ledger, item->id, end->told ? 0 : end->signal, err));
+        const ie_ledger_mark_kind mark = end->told ? IE_MARK_STOPPED : IE_MARK_KILLED;
+        IE_APP_TRY(ie_ledger_mark(&d->ledger, item->id, mark, err));
         (*blamed)++;
     }
     return IE_OK;
+}
+
+/* When attempts die and nothing at all gets done, it is not the items: the next machine shall not
+ * hold it against them. */
+static ie_status give_up(drive *d, int signal, ie_error *err)
+{
+    for (size_t i = 0; i < d->state.count; i++) {
+        const ie_item_state *item = &d->state.items[i];
+        if (item->done || item->failed || !(item->strikes || item->open_in)) continue;
+        IE_APP_TRY(ie_ledger_mark(&d->ledger, item->id, IE_MARK_CLEARED, err));
+    }
+    return ie_app_fail(err, IE_DEVICE,
+                       "the process died %d times (%s) and no item was done: it is not the items",
+                       d->deaths, strsignal(signal));
+}
+
+static size_t count_done(const ie_ledger_state *state)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < state->count; i++) done += state->items[i].done;
+    return done;
+}
+
+static bool is_hopeless(const drive *d)
+{
+    return d->deaths >= MAX_DEATHS && count_done(&d->state) == d->done_at_first;
 }
 
 /* *again: it died, and there is reason to try again. */
@@ -259,6 +291,8 @@ static ie_status supervise(drive *d, bool *again, ie_error *err)
     if (!end.signal) return IE_OK;
     IE_APP_TRY(record_death(d, &end, &blamed, err));
     if (end.told) return ie_app_fail(err, IE_CANCELLED, "aborted by a second signal");
+    d->deaths++;
+    if (is_hopeless(d)) return give_up(d, end.signal, err);
     if (!blamed) {
         return ie_app_fail(err, IE_DEVICE, "the process died (%s) with no item in flight",
                            strsignal(end.signal));
@@ -292,6 +326,7 @@ static ie_status attempts(drive *d, ie_error *err)
     for (bool again = true; again;) {
         const ie_plan *p = &d->plan;
         IE_APP_TRY(make_plan(d, err));
+        if (!d->deaths) d->done_at_first = count_done(&d->state);
         if (p->todo_count + p->alone_count + p->quarantine_count == 0) return IE_OK;
         if (ie_interrupted()) return ie_app_fail(err, IE_CANCELLED, "told to end");
         IE_APP_TRY(try_once(d, &again, err));

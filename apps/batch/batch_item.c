@@ -54,29 +54,18 @@ static ie_status prepare(ie_edit_job *job, const ie_edit_values *v, const ie_ite
 
 /* ---- the edit -------------------------------------------------------------------------------- */
 
-typedef struct stage_clock {
-    ie_item_run *run;
-    double last; /* when something was heard of the edit */
-    bool begun;
-} stage_clock;
-
+/* The engine's thread asks after every step. */
 static int on_progress(void *user, int stage, int step, int steps)
 {
-    stage_clock *c = user;
-    (void)step, (void)steps;
-    const double now = ie_clock_seconds();
-    /* The first step is heard of at its end: what came before is mostly waiting for a seat. */
-    *(c->begun ? &c->run->times.stages[stage] : &c->run->times.wait) += now - c->last;
-    c->last = now;
-    c->begun = true;
-    return *c->run->cancelled;
+    const ie_item_run *run = user;
+    (void)stage, (void)step, (void)steps;
+    return *run->cancelled;
 }
 
 static ie_status edit(ie_item_run *run, ie_edit_job *job, uint64_t seed, ie_error *err)
 {
     const ie_batch_engine *engine = &run->job->engine;
-    stage_clock clock = {.run = run, .last = ie_clock_seconds()};
-    ie_batch_edit request = {.seed = seed, .progress = on_progress, .user = &clock};
+    ie_batch_edit request = {.seed = seed, .progress = on_progress, .user = run};
     const ie_status status = engine->edit(engine->user, job, &request, err);
     run->prompt_cut = request.cut;
     return status;
@@ -135,7 +124,7 @@ static ie_status make_output(ie_item_run *run, ie_edit_job *job, int index, ie_w
     ie_status status = encode(run, job, w, &data, err);
     if (status == IE_OK) status = commit(run, w, data, err);
     free(data);
-    run->times.write += ie_clock_seconds() - begin;
+    run->write_seconds += ie_clock_seconds() - begin;
     return status;
 }
 
@@ -154,6 +143,9 @@ static ie_outcome outcome_of(ie_item_run *run, ie_status status)
         return is_items_own(run->err.native) ? IE_OUTCOME_FAILED : IE_OUTCOME_STOP;
     case IE_BAD_MODEL:
     case IE_DEVICE:
+    case IE_BUSY:
+    case IE_LATE:
+    case IE_UNFINISHED:
     case IE_CANCELLED: break;
     }
     return IE_OUTCOME_STOP;
@@ -183,7 +175,7 @@ ie_outcome ie_batch_item(ie_item_run *run)
     IE_APP_TRY_DONE(ie_ledger_begin(run->job->ledger, run->item, err));
     IE_APP_TRY_DONE(fill_values(&values, run, err));
     IE_APP_TRY_DONE(prepare(&job, &values, run, err));
-    run->times.read = ie_clock_seconds() - begin;
+    run->read_seconds = ie_clock_seconds() - begin;
     IE_APP_TRY_DONE(make_outputs(run, &job, written, err));
     IE_APP_TRY_DONE(
         ie_ledger_done(run->job->ledger, run->item, written, ie_clock_seconds() - begin, err));

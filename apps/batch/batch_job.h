@@ -13,7 +13,7 @@ typedef struct ie_batch_values {
     const char *manifest, *images, *masks, *prompts, *input_root, *output_dir;
     const char *shard, *model, *device, *contact_sheet, *report, *steps_text, *guidance_text;
     uint64_t seed;
-    int in_flight, threads, quality, max_megapixels, feather;
+    int in_flight, lanes, threads, quality, max_megapixels, feather;
     int format, mask_edit, sampler, precision;
     ie_failure_limit max_failures;
     bool check, retry_failed, verify, no_metadata, quiet, json;
@@ -32,6 +32,8 @@ typedef struct ie_batch_edit {
 typedef struct ie_batch_engine {
     void *user;
     ie_status (*edit)(void *user, const ie_edit_job *job, ie_batch_edit *edit, ie_error *err);
+    /* Seconds that each stage has computed so far. */
+    void (*busy)(void *user, double seconds[IE_MAX_STAGES]);
 } ie_batch_engine;
 
 typedef struct ie_batch_job {
@@ -45,11 +47,6 @@ typedef struct ie_batch_job {
     ie_batch_engine engine;
 } ie_batch_job;
 
-/* Where an item's time went. Seconds. */
-typedef struct ie_item_times {
-    double read, wait, stages[IE_MAX_STAGES], write;
-} ie_item_times;
-
 typedef enum ie_outcome {
     IE_OUTCOME_DONE,
     IE_OUTCOME_FAILED, /* the item: err says why, and `kind` what kind of reason */
@@ -62,7 +59,7 @@ typedef struct ie_item_run {
     const ie_item *item;
     const volatile bool *cancelled; /* becomes true: give up */
     /* Results. */
-    ie_item_times times;
+    double read_seconds, write_seconds;
     const char *kind; /* "input", "output" */
     ie_error err;
     int prompt_cut;

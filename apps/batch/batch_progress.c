@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BAR = 20, MAX_LINE = 400 };
+enum { BAR = 20, NARROWEST = 5, MAX_LINE = 400 };
 static const double redraw_seconds = 0.2, json_seconds = 5;
 
 void ie_batch_progress_begin(ie_batch_progress *p, const ie_batch_values *v, const ie_plan *plan,
@@ -42,26 +42,24 @@ static double seconds_left(const ie_batch_progress *p, double now)
 
 /* ---- shares ---------------------------------------------------------------------------------- */
 
-enum { MAX_SHARES = IE_MAX_STAGES + 3 };
+enum { MAX_SHARES = IE_MAX_STAGES + 2 };
 
+/* How much of the time since the beginning something was under way. Reading and writing are done by
+ * several threads: theirs may exceed 1. */
 typedef struct share {
     const char *name;
-    double share; /* 0 .. 1 of all items' time */
+    double share;
 } share;
 
-static int shares_of(share out[MAX_SHARES], const ie_batch_progress *p)
+static int shares_of(share out[MAX_SHARES], const ie_batch_progress *p, double now)
 {
-    const ie_item_times *t = &p->times;
+    const double elapsed = now > p->begin ? now - p->begin : 1;
     int count = 0;
-    double sum = 0;
-    out[count++] = (share){"read", t->read};
-    out[count++] = (share){"wait", t->wait};
+    out[count++] = (share){"read", p->read_seconds / elapsed};
     for (int i = 0; i < p->info->stage_count; i++) {
-        out[count++] = (share){p->info->stages[i].name, t->stages[i]};
+        out[count++] = (share){p->info->stages[i].name, p->stage_seconds[i] / elapsed};
     }
-    out[count++] = (share){"write", t->write};
-    for (int i = 0; i < count; i++) sum += out[i].share;
-    for (int i = 0; i < count; i++) out[i].share = sum > 0 ? out[i].share / sum : 0;
+    out[count++] = (share){"write", p->write_seconds / elapsed};
     return count;
 }
 
@@ -82,23 +80,29 @@ __attribute__((format(printf, 2, 3))) static void add(char line[MAX_LINE], const
     va_end(arguments);
 }
 
+/* The text, and a bar in what room it leaves. */
 static void draw_bar(ie_batch_progress *p, double now)
 {
-    char line[MAX_LINE] = "", time[IE_UNIT_TEXT];
+    char line[MAX_LINE] = "", time[IE_UNIT_TEXT], bar[BAR + 4] = "";
     share shares[MAX_SHARES];
     const size_t ended = p->done + p->failed;
     const double left = seconds_left(p, now);
-    const size_t full = p->total ? ended * BAR / p->total : BAR;
-    add(line, "[");
-    for (size_t i = 0; i < BAR; i++) add(line, "%c", i < full ? '#' : '.');
-    add(line, "] %zu/%zu  %.3g edits/s", ended, p->total, rate(p, now));
+    add(line, "%zu/%zu  %.3g edits/s", ended, p->total, rate(p, now));
     if (left >= 0 && ended < p->total) add(line, "  %s left", ie_unit_seconds(time, left));
     if (p->failed) add(line, "  %zu failed", p->failed);
-    const int count = shares_of(shares, p);
+    const int count = shares_of(shares, p, now);
     for (int i = 0; p->made && i < count; i++) {
         add(line, "%s%s %.0f%%", i ? " " : "  ", shares[i].name, 100 * shares[i].share);
     }
-    fprintf(p->stream, "\r%.*s\033[K", p->columns - 1, line);
+    const int room = p->columns - 1 - (int)strlen(line) - 3;
+    const int width = room < BAR ? room : BAR;
+    if (width >= NARROWEST) {
+        const int full = p->total ? (int)(ended * (size_t)width / p->total) : width;
+        bar[0] = '[';
+        for (int i = 0; i < width; i++) bar[1 + i] = i < full ? '#' : '.';
+        memcpy(bar + 1 + width, "] ", 3);
+    }
+    fprintf(p->stream, "\r%s%.*s\033[K", bar, p->columns - 1, line);
     p->line_open = true;
 }
 
@@ -116,7 +120,7 @@ static void print_json(ie_batch_progress *p, double now)
     ie_jsonl_real(&j, "seconds", now - p->begin);
     ie_jsonl_real(&j, "seconds_left", seconds_left(p, now));
     ie_jsonl_open(&j, "shares", '{');
-    const int count = shares_of(shares, p);
+    const int count = shares_of(shares, p, now);
     for (int i = 0; i < count; i++) ie_jsonl_real(&j, shares[i].name, shares[i].share);
     ie_jsonl_close(&j, '}');
     ie_jsonl_end(&j);
@@ -138,10 +142,8 @@ void ie_batch_progress_show(ie_batch_progress *p, double now, bool last)
 
 void ie_batch_progress_item(ie_batch_progress *p, const ie_item_run *run, bool done)
 {
-    p->times.read += run->times.read;
-    p->times.wait += run->times.wait;
-    p->times.write += run->times.write;
-    for (int i = 0; i < IE_MAX_STAGES; i++) p->times.stages[i] += run->times.stages[i];
+    p->read_seconds += run->read_seconds;
+    p->write_seconds += run->write_seconds;
     if (done) {
         p->done++;
         p->made++;

@@ -17,8 +17,8 @@ typedef struct ie_batch_progress {
     size_t total, done, failed; /* of the shard, what was so before included */
     size_t made;                /* done by this process: the rate is of these */
     int in_flight;
-    ie_item_times times;        /* of all items so far */
-    const ie_engine_info *info; /* names of stages */
+    double read_seconds, write_seconds, stage_seconds[IE_MAX_STAGES]; /* so far, of all items */
+    const ie_engine_info *info;                                       /* names of stages */
     double begin, last_shown;
     bool line_open;
 } ie_batch_progress;

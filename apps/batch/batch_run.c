@@ -120,7 +120,7 @@ static void end_item(batch_run *r, const turn *t, ie_item_run *run, ie_outcome o
         /* Not its fault; of a device that failed nobody knows whose it was. If this line cannot be
          * written either, the item runs alone next time. */
         if (run->err.status != IE_DEVICE) {
-            (void)ie_ledger_killed(r->job->ledger, run->item->id, 0, NULL);
+            (void)ie_ledger_mark(r->job->ledger, run->item->id, IE_MARK_STOPPED, NULL);
         }
         break;
     }
@@ -149,6 +149,13 @@ static void *work(void *user)
     return NULL;
 }
 
+static void show(batch_run *r, bool last)
+{
+    const ie_batch_engine *engine = &r->job->engine;
+    engine->busy(engine->user, r->progress->stage_seconds);
+    ie_batch_progress_show(r->progress, ie_clock_seconds(), last);
+}
+
 /* Draws, and looks for signals, until the workers have ended. */
 static void watch(batch_run *r)
 {
@@ -167,7 +174,7 @@ static void watch(batch_run *r)
         /* What is in flight on a device that has failed will not end by itself. */
         if (r->stop && r->status == IE_DEVICE) r->cancelled = true;
         r->progress->in_flight = r->active;
-        ie_batch_progress_show(r->progress, ie_clock_seconds(), false);
+        show(r, false);
     }
 }
 
@@ -182,9 +189,9 @@ ie_status ie_batch_run(const ie_batch_job *job, ie_batch_progress *progress, ie_
 {
     const ie_plan *plan = job->plan;
     const size_t left = plan->todo_count + plan->alone_count;
-    int count = job->values->in_flight + IE_BATCH_SPARE_WORKERS;
+    int count = job->values->in_flight;
     if ((size_t)count > left) count = (int)left;
-    pthread_t threads[IE_BATCH_MAX_IN_FLIGHT + IE_BATCH_SPARE_WORKERS];
+    pthread_t threads[IE_BATCH_MAX_IN_FLIGHT];
     batch_run r = {.job = job,
                    .progress = progress,
                    .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -203,7 +210,7 @@ ie_status ie_batch_run(const ie_batch_job *job, ie_batch_progress *progress, ie_
     }
     watch(&r);
     progress->in_flight = 0;
-    ie_batch_progress_show(progress, ie_clock_seconds(), true);
+    show(&r, true);
     (void)pthread_mutex_unlock(&r.lock);
     for (int i = 0; i < started; i++) (void)pthread_join(threads[i], NULL);
     free(r.alone);

@@ -10,7 +10,7 @@
 #include "batch_job.h"
 #include "batch_progress.h"
 
-enum { IE_BATCH_MAX_IN_FLIGHT = 256, IE_BATCH_SPARE_WORKERS = 2 };
+enum { IE_BATCH_MAX_IN_FLIGHT = 256 };
 
 /* Until everything in the plan is done or has failed: IE_OK. Otherwise why it stopped, and nothing
  * is in flight any more: IE_CANCELLED after a signal, IE_BAD_ARGUMENT when too many have failed,

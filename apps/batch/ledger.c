@@ -239,11 +239,11 @@ ie_status ie_ledger_failed(ie_ledger *l, const ie_item *item, const char *kind, 
     return end_event(l, &e, err);
 }
 
-ie_status ie_ledger_killed(ie_ledger *l, const char *id, int signal, ie_error *err)
+ie_status ie_ledger_mark(ie_ledger *l, const char *id, ie_ledger_mark_kind kind, ie_error *err)
 {
+    static const char *const names[] = {"killed", "stopped", "cleared"};
     event e;
-    if (!begin_event(&e, signal ? "killed" : "stopped", id)) return no_event(err);
-    if (signal) ie_jsonl_text(&e.json, "signal", strsignal(signal));
+    if (!begin_event(&e, names[kind], id)) return no_event(err);
     return end_event(l, &e, err);
 }
 
