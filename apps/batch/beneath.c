@@ -122,6 +122,15 @@ ie_status ie_beneath_open(int *out, int root, const char *path, ie_beneath_way w
     return IE_BAD_INPUT;
 }
 
+bool ie_beneath_make(int folder, const char *name)
+{
+    int failed;
+    do {
+        failed = mkdirat(folder, name, 0777);
+    } while (failed && errno == EINTR);
+    return !failed || errno == EEXIST;
+}
+
 /* Like open_walking over the folders alone; those that are missing are made. */
 static int make_walking(int root, const char *path, const char *end)
 {
@@ -129,9 +138,9 @@ static int make_walking(int root, const char *path, const char *end)
     int folder = root;
     while (path && path < end) {
         next_component(name, &path);
-        const bool failed = mkdirat(folder, name, 0777) && errno != EEXIST;
+        const bool made = ie_beneath_make(folder, name);
         const int next =
-            failed ? -1 : open_retrying(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+            made ? open_retrying(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) : -1;
         const int code = errno;
         if (folder != root) (void)close(folder);
         errno = code;

@@ -25,6 +25,10 @@ ie_status ie_beneath_root(int *out, const char *folder, const char *option, ie_e
 /* Open a file to read. IE_BAD_INPUT. A FIFO is opened, not waited for. */
 ie_status ie_beneath_open(int *out, int root, const char *path, ie_beneath_way way, ie_error *err);
 
+/* Make a folder in the one open as `folder`; true when it is there afterwards, else errno says why
+ * not. */
+bool ie_beneath_make(int folder, const char *name);
+
 /* Open the folder that `path` lies in, made with its parents if `make`; *name points at the last
  * component. IE_IO, with err->native. */
 ie_status ie_beneath_folder(int *out, const char **name, int root, const char *path, bool make,

@@ -1,6 +1,7 @@
 /* ledger.c - appending events. SPDX-License-Identifier: Apache-2.0 */
 #include "ledger.h"
 
+#include "beneath.h"
 #include "json_lines.h"
 
 #include <dirent.h>
@@ -56,7 +57,7 @@ static int last_attempt(int folder, ie_shard shard)
 static int open_folder(int output_root)
 {
     int folder;
-    if (mkdirat(output_root, IE_LEDGER_FOLDER, 0777) && errno != EEXIST) return -1;
+    if (!ie_beneath_make(output_root, IE_LEDGER_FOLDER)) return -1;
     do {
         folder =
             openat(output_root, IE_LEDGER_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
