@@ -33,6 +33,7 @@ typedef struct drive {
     ie_plan plan;
     ie_ledger ledger;
     int deaths;           /* of attempts */
+    bool planned;         /* once: what --retry-failed asks for has been seen to */
     size_t done_at_first; /* items, before the first attempt */
     ie_picture_source pictures;
     int output_root;
@@ -144,13 +145,26 @@ static ie_status refuse_changed(const drive *d, ie_error *err)
 
 static ie_status make_plan(drive *d, ie_error *err)
 {
-    const ie_plan_options options = {d->values->retry_failed, d->values->verify};
+    const ie_plan_options options = {d->values->retry_failed && !d->planned, d->values->verify};
+    d->planned = true;
     ie_plan_release(&d->plan);
     ie_ledger_state_release(&d->state);
     IE_APP_TRY(ie_ledger_state_read(&d->state, d->output_root, err));
     IE_APP_TRY(
         ie_plan_make(&d->plan, &d->manifest, &d->state, d->shard, d->output_root, &options, err));
     return refuse_changed(d, err);
+}
+
+/* Failures that are tried again are failures no more, also for attempts after this one. */
+static ie_status forgive(drive *d, ie_error *err)
+{
+    for (size_t i = 0; i < d->plan.todo_count; i++) {
+        const char *id = d->manifest.items[d->plan.todo[i]].id;
+        const ie_item_state *state = ie_ledger_state_of(&d->state, id);
+        if (!state || !state->failed) continue;
+        IE_APP_TRY(ie_ledger_mark(&d->ledger, id, IE_MARK_RETRIED, err));
+    }
+    return IE_OK;
 }
 
 static ie_status quarantine(drive *d, ie_error *err)
@@ -313,6 +327,7 @@ static ie_status try_once(drive *d, bool *again, ie_error *err)
     IE_APP_TRY(ie_ledger_open(&d->ledger, d->output_root, d->shard, err));
     ie_status status;
     IE_APP_TRY_DONE(ie_ledger_start(&d->ledger, d->shard, p->items, d->manifest.count, err));
+    IE_APP_TRY_DONE(forgive(d, err));
     IE_APP_TRY_DONE(quarantine(d, err));
     if (p->todo_count + p->alone_count) IE_APP_TRY_DONE(supervise(d, again, err));
 done:

@@ -242,7 +242,7 @@ ie_status ie_ledger_failed(ie_ledger *l, const ie_item *item, const char *kind, 
 
 ie_status ie_ledger_mark(ie_ledger *l, const char *id, ie_ledger_mark_kind kind, ie_error *err)
 {
-    static const char *const names[] = {"killed", "stopped", "cleared"};
+    static const char *const names[] = {"killed", "stopped", "cleared", "retried"};
     event e;
     if (!begin_event(&e, names[kind], id)) return no_event(err);
     return end_event(l, &e, err);

@@ -13,6 +13,7 @@
  *     killed  an item that was in flight when the process died by a signal of its own making
  *     stopped an item that was in flight when the process was told to end
  *     cleared an item whose process died, but every process does there: nothing is held against it
+ *     retried an item that had failed and is tried again
  *     end     the attempt, with its status
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -55,11 +56,12 @@ ie_status ie_ledger_done(ie_ledger *l, const ie_item *item, const ie_written *ou
                          double seconds, ie_error *err);
 ie_status ie_ledger_failed(ie_ledger *l, const ie_item *item, const char *kind, const char *reason,
                            ie_error *err);
-/* What happened to an item that was in flight when its process ended. */
+/* What happened to an item, mostly to one that was in flight when its process ended. */
 typedef enum ie_ledger_mark_kind {
     IE_MARK_KILLED,  /* by a signal of the process's own making: one strike against the item */
     IE_MARK_STOPPED, /* because it was told to */
     IE_MARK_CLEARED, /* as every process does there: its strikes are forgotten */
+    IE_MARK_RETRIED, /* it had failed, and is to be tried again */
 } ie_ledger_mark_kind;
 
 ie_status ie_ledger_mark(ie_ledger *l, const char *id, ie_ledger_mark_kind kind, ie_error *err);

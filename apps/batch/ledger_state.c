@@ -144,6 +144,7 @@ static bool item_event(ie_ledger_state *s, int ledger, ie_shard shard, const jso
     if (item->open_in == ledger + 1) item->open_in = 0;
     if (!strcmp(name, "killed")) item->strikes++;
     if (!strcmp(name, "cleared")) item->strikes = item->open_in = 0;
+    if (!strcmp(name, "retried")) item->failed = false;
     const bool done = !strcmp(name, "done"), failed = !strcmp(name, "failed");
     if (done || failed) {
         (void)snprintf(item->request, sizeof item->request, "%s", text_of(event, "request"));

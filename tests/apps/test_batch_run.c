@@ -124,6 +124,7 @@ static ie_status run_job(fixture *f, ie_error *err)
 {
     const ie_shard whole = {0, 1};
     const ie_plan_options options = {.retry_failed = false};
+    ie_ledger_state_release(&f->state); /* of an earlier run */
     assert_int_equal(ie_ledger_state_read(&f->state, f->root, NULL), IE_OK);
     assert_int_equal(
         ie_plan_make(&f->plan, &f->manifest, &f->state, whole, f->root, &options, NULL), IE_OK);
