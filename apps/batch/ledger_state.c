@@ -160,13 +160,16 @@ static void shard_event(ie_ledger_state *s, ie_shard_state *shard, const json_t 
     const char *name = text_of(event, "event");
     const int64_t time = number_of(event, "time_ms");
     if (time > shard->last_ms) shard->last_ms = time;
-    if (time >= 0 && (!shard->first_ms || time < shard->first_ms)) shard->first_ms = time;
     if (!strcmp(name, "start")) {
         shard->items = number_of(event, "items");
         shard->lines = number_of(event, "lines");
+        shard->begin_ms = time;
+        shard->made = 0;
         shard->ended = false;
     } else if (!strcmp(name, "model")) {
         (void)snprintf(s->model, sizeof s->model, "%s", text_of(event, "sha256"));
+    } else if (!strcmp(name, "done")) {
+        shard->made++;
     } else if (!strcmp(name, "end")) {
         shard->ended = true;
     }

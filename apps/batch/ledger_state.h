@@ -32,9 +32,10 @@ typedef struct ie_item_state {
 typedef struct ie_shard_state {
     ie_shard shard;
     int attempts;
-    int64_t items, lines; /* as its last attempt saw them; -1: it has not said */
-    int64_t first_ms, last_ms;
-    bool ended; /* its last attempt ended by itself */
+    int64_t items, lines;      /* as its last attempt saw them; -1: it has not said */
+    int64_t begin_ms, last_ms; /* its last attempt's first event, and the last one of all */
+    int64_t made;              /* items done by its last attempt */
+    bool ended;                /* its last attempt ended by itself */
 } ie_shard_state;
 
 typedef struct ie_ledger_state {

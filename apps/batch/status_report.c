@@ -8,7 +8,7 @@
 
 typedef struct tally {
     int64_t items, done, failed, open;
-    double per_second; /* done since the shard's first event */
+    double per_second; /* of the shard's last attempt */
 } tally;
 
 /* Items belong to the shard that had their last event. */
@@ -28,8 +28,8 @@ static tally tally_of(const ie_ledger_state *s, const ie_shard_state *shard)
             count_item(&t, &s->items[i]);
         }
     }
-    const double seconds = 1e-3 * (double)(shard->last_ms - shard->first_ms);
-    t.per_second = seconds > 0 ? (double)t.done / seconds : 0;
+    const double seconds = 1e-3 * (double)(shard->last_ms - shard->begin_ms);
+    t.per_second = seconds > 0 ? (double)shard->made / seconds : 0;
     return t;
 }
 
