@@ -2,14 +2,14 @@
  * engine said it takes.
  *
  *   bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--seed N]
- *              [--steps N] [--guidance W] [--json]
+ *              [--steps N] [--guidance W] [--requests N] [--json]
  *
  * An image of canvas size with an elliptic mask; the model's own steps and guidance unless given,
- * then those of every stage. Only guidance other than 1 in the stage that needs most memory fills
- * the workspace that is planned: the lane without text runs there too. Memory is the
+ * then those of every stage. The engine plans for as many requests as it has lanes (2): only two
+ * with guidance 1 (--requests 2 --guidance 1) fill its workspace. Memory is the
  * process's highest resident size (VmHWM, Linux) while opening and while editing, minus what it
- * was before the engine existed, with the caller's pixels in place; it is set against weights +
- * workspace of ie_engine_describe. A process that opens the engine, edits and ends is what a user
+ * was before the engine existed, with the caller's pixels in place; it is set against the bytes that
+ * ie_engine_describe tells: weights, workspace, requests, libraries. A process that opens the engine, edits and ends is what a user
  * runs, so every run of this program makes one edit. SPDX-License-Identifier: Apache-2.0 */
 #include "imagen_editor.h"
 #include "timing.h"
@@ -17,13 +17,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CANVAS = 1024 };
+enum { CANVAS = 1024, MAX_REQUESTS = 8 };
 
 typedef struct options {
     const char *model;
     ie_options engine;
     uint64_t seed;
     int steps;      /* 0: the model's */
+    int requests;   /* the same edit so many times, with seeds of their own */
     float guidance; /* negative: the model's */
     bool json;
 } options;
@@ -104,12 +105,12 @@ static int tick(void *user, int stage, int step, int steps)
     return 0;
 }
 
-static ie_status run(outcome *out, const options *o, ie_request *r, ie_error *err)
+static ie_status run(outcome *out, const options *o, ie_request *requests, ie_error *err)
 {
     ie_engine *engine = NULL;
     watch w = {0};
-    r->progress = tick;
-    r->user = &w;
+    requests[0].progress = tick;
+    requests[0].user = &w;
     forget_peak();
     out->before = status_bytes("VmHWM:");
     const double start = bench_seconds(false);
@@ -119,14 +120,16 @@ static ie_status run(outcome *out, const options *o, ie_request *r, ie_error *er
     out->open_peak = status_bytes("VmHWM:");
     forget_peak();
     ie_engine_describe(engine, &out->info);
-    for (int i = 0; i < out->info.stage_count; i++) {
-        r->steps[i] = o->steps;
+    for (int i = 0; i < o->requests * out->info.stage_count; i++) {
+        ie_request *r = &requests[i / out->info.stage_count];
+        const int stage = i % out->info.stage_count;
+        r->steps[stage] = o->steps;
         if (o->guidance >= 0)
-            r->guidance[i] = (ie_guidance){IE_GUIDANCE_CONSTANT, .high = o->guidance};
+            r->guidance[stage] = (ie_guidance){IE_GUIDANCE_CONSTANT, .high = o->guidance};
     }
-    status = ie_price_edit(engine, r, 1, &out->price, err);
+    status = ie_price_edit(engine, requests, o->requests, &out->price, err);
     w.began = bench_seconds(false);
-    if (!status) status = ie_edit(engine, r, 1, err);
+    if (!status) status = ie_edit(engine, requests, o->requests, err);
     out->edit_seconds = bench_seconds(false) - w.began;
     for (int i = 0; i < out->info.stage_count; i++)
         out->stage_seconds[i] = w.seconds[i] - (i ? w.seconds[i - 1] : 0);
@@ -139,10 +142,12 @@ static ie_status run(outcome *out, const options *o, ie_request *r, ie_error *er
 
 /* ---- reporting ------------------------------------------------------------------------------- */
 
-static void report(const outcome *o, bool json)
+static void report(const outcome *o, int requests, bool json)
 {
     const ie_engine_info *info = &o->info;
-    const double planned = (double)(info->weight_bytes + info->workspace_bytes);
+    const double host = (double)requests * (double)info->request_bytes;
+    const double planned =
+        host + (double)(info->weight_bytes + info->workspace_bytes + info->library_bytes);
     const double open = o->open_peak - o->before, edit = o->edit_peak - o->before;
     const double peak = open > edit ? open : edit;
     printf(json ? "{\"bench\": \"edit\", \"model\": \"%s\", \"device\": \"%s\", \"threads\": %d, "
@@ -158,14 +163,16 @@ static void report(const outcome *o, bool json)
                      : ", \"stages\": [",
                info->stages[i].name, o->stage_seconds[i], o->price.passes[i]);
     }
-    printf(json
-               ? "], \"weight_bytes\": %.0f, \"workspace_bytes\": %.0f, \"open_peak_bytes\": %.0f, "
-                 "\"edit_peak_bytes\": %.0f, \"over_plan_percent\": %.2f, \"before_bytes\": %.0f, "
-                 "\"anonymous_bytes\": %.0f, \"mapped_bytes\": %.0f}\n"
-               : "  weights %.0f + workspace %.0f bytes; peak while opening %.0f, while editing "
-                 "%.0f: %+.2f %% (before %.0f; after: anonymous %.0f, mapped %.0f)\n",
-           (double)info->weight_bytes, (double)info->workspace_bytes, open, edit,
-           100 * (peak / planned - 1), o->before, o->anonymous, o->mapped);
+    printf(json ? "], \"weight_bytes\": %.0f, \"workspace_bytes\": %.0f, \"request_bytes\": %.0f, "
+                  "\"library_bytes\": %.0f, \"open_peak_bytes\": %.0f, "
+                  "\"edit_peak_bytes\": %.0f, \"over_plan_percent\": %.2f, \"before_bytes\": %.0f, "
+                  "\"anonymous_bytes\": %.0f, \"mapped_bytes\": %.0f}\n"
+                : "  weights %.0f + workspace %.0f + requests %.0f + libraries %.0f bytes; peak "
+                  "while opening %.0f, while editing %.0f: %+.2f %% (before %.0f; after: anonymous "
+                  "%.0f, mapped %.0f)\n",
+           (double)info->weight_bytes, (double)info->workspace_bytes, host,
+           (double)info->library_bytes, open, edit, 100 * (peak / planned - 1), o->before,
+           o->anonymous, o->mapped);
 }
 
 static bool parse(options *o, int argc, char **argv)
@@ -184,6 +191,8 @@ static bool parse(options *o, int argc, char **argv)
             o->engine.threads = (int)strtol(value, NULL, 10);
         } else if (!strcmp(name, "--steps")) {
             o->steps = (int)strtol(value, NULL, 10);
+        } else if (!strcmp(name, "--requests")) {
+            o->requests = (int)strtol(value, NULL, 10);
         } else if (!strcmp(name, "--guidance")) {
             o->guidance = strtof(value, NULL);
         } else if (!strcmp(name, "--seed")) {
@@ -195,37 +204,41 @@ static bool parse(options *o, int argc, char **argv)
         }
         i++;
     }
-    return o->model != NULL;
+    return o->model != NULL && o->requests >= 1 && o->requests <= MAX_REQUESTS;
 }
 
 int main(int argc, char **argv)
 {
-    options o = {.guidance = -1};
+    options o = {.guidance = -1, .requests = 1};
     ie_options_default(&o.engine);
     o.engine.device = "cpu";
     if (!parse(&o, argc, argv)) {
         fprintf(stderr, "bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] "
-                        "[--threads N] [--seed N] [--steps N] [--guidance W] [--json]\n");
+                        "[--threads N] [--seed N] [--steps N] [--guidance W] [--requests 1..8] "
+                        "[--json]\n");
         return 2;
     }
     ie_error err = {0};
     outcome out = {0};
-    ie_request r;
-    ie_request_default(&r);
-    r.image = pixels(3);
-    r.mask = pixels(1);
-    r.output = pixels(3);
-    r.prompt = "a glass fish bowl on the table";
-    r.seed = o.seed;
-    int status = IE_NO_MEMORY;
-    if (r.image.data && r.mask.data && r.output.data) {
-        paint(&r.image, &r.mask, &r.output);
-        status = (int)run(&out, &o, &r, &err);
+    ie_request r[MAX_REQUESTS];
+    const ie_pixels image = pixels(3), mask = pixels(1);
+    bool room = image.data && mask.data;
+    for (int i = 0; i < o.requests; i++) {
+        ie_request_default(&r[i]);
+        r[i].image = image;
+        r[i].mask = mask;
+        r[i].output = pixels(3);
+        r[i].prompt = "a glass fish bowl on the table";
+        r[i].seed = o.seed + (uint64_t)i;
+        room = room && r[i].output.data;
     }
-    if (status) fprintf(stderr, "bench_edit: %s\n", err.text);
-    if (!status) report(&out, o.json);
-    free(r.image.data);
-    free(r.mask.data);
-    free(r.output.data);
+    int status = IE_NO_MEMORY;
+    for (int i = 0; room && i < o.requests; i++) paint(&image, &mask, &r[i].output);
+    if (room) status = (int)run(&out, &o, r, &err);
+    if (status) fprintf(stderr, "bench_edit: %s\n", room ? err.text : "no memory for the images");
+    if (!status) report(&out, o.requests, o.json);
+    for (int i = 0; i < o.requests; i++) free(r[i].output.data);
+    free(image.data);
+    free(mask.data);
     return status;
 }

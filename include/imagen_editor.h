@@ -151,6 +151,10 @@ typedef struct ie_engine_info {
     uint64_t weight_bytes;    /* all of it */
     uint64_t workspace_bytes; /* planned for all lanes; device memory */
     uint64_t request_bytes;   /* of the host, that the engine keeps for a request under way */
+    /* What else the process grew by when the engine was opened: the device's libraries and the code
+     * that they made for this model. Measured, so what other threads took meanwhile is in it; 0 on
+     * device "plan" and where the system does not say. */
+    uint64_t library_bytes;
 } ie_engine_info;
 
 IE_API void ie_engine_describe(const ie_engine *engine, ie_engine_info *info);

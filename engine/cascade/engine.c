@@ -171,6 +171,15 @@ static ie_status check_options(const ie_options *o, ie_error *err)
     return IE_OK;
 }
 
+/* What the process grew by since it had `before`, beyond the weights. */
+static uint64_t grown(const ie_engine *e, uint64_t before)
+{
+    ie_engine_info info;
+    ie_engine_describe(e, &info);
+    const uint64_t now = ie_resident_bytes(), known = before + info.weight_bytes;
+    return !e->backend->plan && before && now > known ? now - known : 0;
+}
+
 ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_options *options,
                          ie_error *err)
 {
@@ -187,6 +196,7 @@ ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_option
     e->worker.limit = o.queue_requests ? o.queue_requests : DEFAULT_QUEUE;
     e->worker.bytes_limit = o.queue_bytes;
     e->precision = o.precision;
+    const uint64_t before = ie_resident_bytes();
     ie_status status =
         ie_backend_open(&e->backend, o.device ? o.device : "auto", o.precision, o.threads, err);
     if (status) goto done;
@@ -194,6 +204,7 @@ ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_option
     status = open_model(e, model_dir, err);
     e->backend->vtable->leave(e->backend);
     if (status) goto done;
+    e->library_bytes = grown(e, before);
     if (!e->backend->plan) IE_TRY_DONE(ie_worker_start(e, err));
     *out = e;
     e = NULL;
@@ -248,6 +259,7 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
         .text_weight_bytes = ie_text_encoder_weight_bytes(e->text),
         .text_flop = e->text_cost.flop,
         .workspace_bytes = e->workspace_bytes,
+        .library_bytes = e->library_bytes,
         .request_bytes = ie_job_bytes(e->canvas, e->cascade.text_length, e->text_width),
     };
     snprintf(info->model_name, sizeof info->model_name, "%s", e->cascade.name);

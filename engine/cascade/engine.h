@@ -20,7 +20,7 @@ struct ie_engine {
     int stage_count;
     ie_arena arena; /* over `workspace`; stages run one after another and share it */
     ie_block workspace;
-    uint64_t workspace_bytes;
+    uint64_t workspace_bytes, library_bytes;
     ie_cost text_cost,
         lane_cost[IE_MAX_STAGES]; /* one prompt; one lane's forward pass and update */
     char hash[65];

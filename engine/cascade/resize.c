@@ -1,4 +1,5 @@
-/* resize.c - see resize.h. SPDX-License-Identifier: Apache-2.0 */
+/* resize.c - see resize.h. A band of output rows keeps the input rows under its filter, already
+ * resampled along x, in a ring; bands run side by side. SPDX-License-Identifier: Apache-2.0 */
 #include "resize.h"
 
 #include "memory.h"
@@ -6,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHANNELS = 3 };
+enum { CHANNELS = 3, BANDS = 8 };
 
 static double catmull_rom(double x)
 {
@@ -59,41 +60,68 @@ static int64_t clamp(int64_t i, int64_t n)
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-/* One axis of a [rows, n, inner] array to [rows, to, inner]. */
-static void apply(float *dst, int64_t to, const float *src, int64_t from, int64_t rows,
-                  int64_t inner, const axis *a)
+/* out [inner] += weight * in [inner]; a weight of 0 adds nothing, not even a NaN. */
+static void accumulate(float *out, const float *in, float weight, int64_t inner)
 {
-#pragma omp parallel for schedule(static)
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t i = 0; i < to; i++) {
-            float *out = dst + (r * to + i) * inner;
-            memset(out, 0, (size_t)inner * sizeof *out);
-            for (int64_t k = 0; k < a->taps; k++) {
-                const float w = a->weight[i * a->taps + k];
-                if (w == 0) continue;
-                const float *in = src + (r * from + clamp(a->first[i] + k, from)) * inner;
-                for (int64_t c = 0; c < inner; c++) out[c] += w * in[c];
-            }
+    if (weight == 0) return;
+    for (int64_t c = 0; c < inner; c++) out[c] += weight * in[c];
+}
+
+/* A row [from, 3] to [to, 3]. */
+static void resample_row(float *out, const axis *a, int64_t to, const float *row, int64_t from)
+{
+    memset(out, 0, (size_t)(to * CHANNELS) * sizeof *out);
+    for (int64_t i = 0; i < to; i++) {
+        for (int64_t k = 0; k < a->taps; k++) {
+            const float *in = row + clamp(a->first[i] + k, from) * CHANNELS;
+            accumulate(out + i * CHANNELS, in, a->weight[i * a->taps + k], CHANNELS);
         }
     }
 }
 
-ie_status ie_resize(float *dst, int64_t to, const float *src, int64_t from, ie_error *err)
+/* Output rows begin .. end - 1. scratch: an input row, an output row, and the ring of `taps` rows:
+ * input row y lies in place y % taps. */
+static void run_band(const axis *a, int64_t to, int64_t from, const ie_resize_rows *rows,
+                     int64_t begin, int64_t end, float *scratch)
+{
+    const int64_t wide = to * CHANNELS;
+    float *input = scratch, *output = input + from * CHANNELS, *ring = output + wide;
+    int64_t next = clamp(a->first[begin], from); /* the first input row that is not in the ring */
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t last = clamp(a->first[i] + a->taps - 1, from);
+        for (; next <= last; next++) {
+            rows->read(rows->user, next, input);
+            resample_row(ring + next % a->taps * wide, a, to, input, from);
+        }
+        memset(output, 0, (size_t)wide * sizeof *output);
+        for (int64_t k = 0; k < a->taps; k++) {
+            const int64_t y = clamp(a->first[i] + k, from);
+            accumulate(output, ring + y % a->taps * wide, a->weight[i * a->taps + k], wide);
+        }
+        rows->write(rows->user, i, output);
+    }
+}
+
+ie_status ie_resize(int64_t to, int64_t from, const ie_resize_rows *rows, ie_error *err)
 {
     axis a = {0};
-    float *wide = NULL;
+    float *scratch = NULL;
     ie_status status = axis_new(&a, to, from, err);
     if (status) goto done;
-    wide = ie_alloc((uint64_t)(from * to) * CHANNELS, sizeof *wide);
-    if (!wide) {
+    const int64_t band = (from + (a.taps + 1) * to) * CHANNELS;
+    scratch = ie_alloc(BANDS * (uint64_t)band, sizeof *scratch);
+    if (!scratch) {
         status = ie_fail(err, IE_NO_MEMORY, "no memory to resize %lld to %lld", (long long)from,
                          (long long)to);
         goto done;
     }
-    apply(wide, to, src, from, from, CHANNELS, &a);
-    apply(dst, to, wide, from, 1, to * CHANNELS, &a);
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t b = 0; b < BANDS; b++) {
+        const int64_t begin = b * to / BANDS, end = (b + 1) * to / BANDS;
+        if (begin < end) run_band(&a, to, from, rows, begin, end, scratch + b * band);
+    }
 done:
-    ie_free(wide);
+    ie_free(scratch);
     axis_free(&a);
     return status;
 }

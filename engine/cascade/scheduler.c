@@ -81,14 +81,26 @@ int ie_entry_lanes(const ie_entry *e)
     return ie_guidance_needs_null(weight) ? 2 : 1;
 }
 
-int ie_scheduler_batch(const ie_scheduler *s, int stage, ie_entry **batch)
+int ie_scheduler_batch(ie_scheduler *s, int stage, ie_entry **batch)
 {
-    int count = 0, left = s->stages[stage].lanes;
+    int count = 0, left = s->stages[stage].lanes, single = -1;
+    ie_entry *left_out = NULL; /* the first; it needs two */
     for (ie_entry *e = s->stages[stage].running; e && left > 0; e = e->next) {
         const int lanes = ie_entry_lanes(e);
-        if (lanes > left) continue;
+        if (lanes > left) {
+            if (!left_out) left_out = e;
+            continue;
+        }
+        if (lanes == 1) single = count;
         batch[count++] = e;
         left -= lanes;
+    }
+    const bool swap = left == 1 && left_out && single >= 0 && !batch[single]->gave_way;
+    for (int i = 0; i < count; i++) batch[i]->gave_way = swap && i == single;
+    if (swap) {
+        for (int i = single; i + 1 < count; i++) batch[i] = batch[i + 1];
+        batch[count - 1] = left_out;
+        left_out->gave_way = false;
     }
     return count;
 }

@@ -7,10 +7,12 @@
  * slots as lanes: at steps without guidance each request takes one lane, at others two, and then
  * those behind in rank sit out until lanes are free again.
  *
- *   rank      order of submission, less IE_RANK_OF_A_LEVEL for each level of priority. It never
+ *   rank      order of submission; a level of priority overtakes IE_OVERTAKEN_BY_A_LEVEL. It never
  *             changes, so only finitely many requests can ever come before a given one.
  *   pass      takes the running requests in order of rank as long as lanes are left; who needs two
- *             where one is left is passed over for the next who needs one.
+ *             where one is left is passed over for the next who needs one. If a lane is left even
+ *             so, the last who needs one gives way to the first who needs two, but not twice in a
+ *             row: soon there is another who needs one, and then both fit.
  *   stage     computed next: of the stages that hold a request of the highest priority present,
  *             the last one that can fill its lanes; if none can, the one whose first request has
  *             the lowest rank. So full passes come first, work in progress is finished before new
@@ -21,7 +23,7 @@
 
 #include "guidance.h"
 
-enum { IE_MAX_LANES = 512, IE_RANK_OF_A_LEVEL = 64 };
+enum { IE_MAX_LANES = 512, IE_OVERTAKEN_BY_A_LEVEL = 64 };
 
 /* How one request runs in one stage. */
 typedef struct ie_job_stage {
@@ -40,6 +42,7 @@ typedef struct ie_entry {
     int priority;
     int stage, step;       /* where it waits or runs, and steps done there */
     int slot;              /* while it runs */
+    bool gave_way;         /* in the latest pass */
     struct ie_entry *next; /* in its list */
 } ie_entry;
 
@@ -57,9 +60,11 @@ typedef struct ie_scheduler {
 /* All empty. lanes[stage_count], each 2 .. IE_MAX_LANES. Owns nothing. */
 void ie_scheduler_init(ie_scheduler *s, int stage_count, const int *lanes);
 
+/* Rank of the submission-th request; of two that meet in the same place the more urgent is first.
+ * priority is -100 .. 100. */
 static inline int64_t ie_rank(int64_t submission, int priority)
 {
-    return submission - (int64_t)priority * IE_RANK_OF_A_LEVEL;
+    return (submission - (int64_t)priority * IE_OVERTAKEN_BY_A_LEVEL) * 256 - priority;
 }
 
 /* Lanes of the entry's next step: 1 or 2. */
@@ -79,7 +84,7 @@ int ie_scheduler_next(const ie_scheduler *s);
 ie_entry *ie_scheduler_admit(ie_scheduler *s, int stage);
 /* Who goes along in the stage's next pass: fills batch[lanes], returns how many; 0 only when nobody
  * runs there. */
-int ie_scheduler_batch(const ie_scheduler *s, int stage, ie_entry **batch);
+int ie_scheduler_batch(ie_scheduler *s, int stage, ie_entry **batch);
 /* The entry has done a step. True when it was its last in the stage: it has left its slot, and
  * e->stage is the next one, for which it does not wait yet. */
 bool ie_scheduler_step(ie_scheduler *s, ie_entry *e);

@@ -1,10 +1,10 @@
 /* window.c - the square around the mask. SPDX-License-Identifier: Apache-2.0 */
 #include "window.h"
 
-#include "memory.h"
 #include "resize.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 static int64_t min64(int64_t a, int64_t b)
@@ -87,17 +87,33 @@ static float sample_of(const ie_pixels *p, const uint8_t *row, int64_t x, int ch
     return (float)v * (255.0f / 65535.0f);
 }
 
-/* The window's pixels as f32 0..255; outside the image the nearest pixel of it (they are masked,
- * but the filter reads them at the border). */
-static void crop(float *out, const ie_window *w, const ie_pixels *image)
+/* What a resampling of one window reads and writes. */
+typedef struct reading {
+    const ie_window *window;
+    const ie_pixels *image;
+    uint8_t *rgb;
+    int canvas;
+} reading;
+
+/* A row of the window as f32 0..255; outside the image the nearest pixel of it (they are masked, but
+ * the filter reads them at the border). */
+static void read_image(void *user, int64_t y, float *row)
 {
-    for (int64_t y = 0; y < w->side; y++) {
-        const uint8_t *row = row_of(image, max64(0, min64(w->y + y, image->height - 1)));
-        for (int64_t x = 0; x < w->side; x++) {
-            const int64_t from = max64(0, min64(w->x + x, image->width - 1));
-            for (int c = 0; c < 3; c++)
-                out[(y * w->side + x) * 3 + c] = sample_of(image, row, from, c);
-        }
+    const reading *r = user;
+    const ie_pixels *image = r->image;
+    const uint8_t *line = row_of(image, max64(0, min64(r->window->y + y, image->height - 1)));
+    for (int64_t x = 0; x < r->window->side; x++) {
+        const int64_t from = max64(0, min64(r->window->x + x, image->width - 1));
+        for (int c = 0; c < 3; c++) row[3 * x + c] = sample_of(image, line, from, c);
+    }
+}
+
+static void write_canvas(void *user, int64_t y, const float *row)
+{
+    const reading *r = user;
+    const int64_t values = 3 * (int64_t)r->canvas;
+    for (int64_t i = 0; i < values; i++) {
+        r->rgb[y * values + i] = (uint8_t)lrintf(fminf(fmaxf(row[i], 0.0f), 255.0f));
     }
 }
 
@@ -110,26 +126,11 @@ static void mark(uint8_t *fill, int canvas, int64_t side, int64_t x, int64_t y)
         memset(fill + i * canvas + left, 1, (size_t)(right - left));
 }
 
-static uint8_t to_byte(float v)
-{
-    return (uint8_t)lrintf(fminf(fmaxf(v, 0.0f), 255.0f));
-}
-
 ie_status ie_window_read(const ie_window *w, const ie_pixels *image, const ie_pixels *mask,
                          int canvas, uint8_t *rgb, uint8_t *fill, ie_error *err)
 {
-    const int64_t values = (int64_t)canvas * canvas * 3;
-    float *from = ie_alloc((uint64_t)(w->side * w->side * 3), sizeof *from);
-    float *to = ie_alloc((uint64_t)values, sizeof *to);
-    ie_status status = IE_OK;
-    if (!from || !to) {
-        status =
-            ie_fail(err, IE_NO_MEMORY, "no memory for a window of %lld pixels", (long long)w->side);
-        goto done;
-    }
-    crop(from, w, image);
-    IE_TRY_DONE(ie_resize(to, canvas, from, w->side, err));
-    for (int64_t i = 0; i < values; i++) rgb[i] = to_byte(to[i]);
+    reading r = {w, image, rgb, canvas};
+    IE_TRY(ie_resize(canvas, w->side, &(ie_resize_rows){read_image, write_canvas, &r}, err));
     memset(fill, 0, (size_t)canvas * (size_t)canvas);
     for (int64_t y = 0; y < w->side; y++) {
         for (int64_t x = 0; x < w->side; x++) {
@@ -138,10 +139,7 @@ ie_status ie_window_read(const ie_window *w, const ie_pixels *image, const ie_pi
             if (!known) mark(fill, canvas, w->side, x, y);
         }
     }
-done:
-    ie_free(to);
-    ie_free(from);
-    return status;
+    return IE_OK;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -190,29 +188,42 @@ static void store(const ie_pixels *out, int64_t x, int64_t y, const float *rgb, 
     }
 }
 
+typedef struct writing {
+    const ie_window *window;
+    const ie_pixels *mask, *output;
+    const float *result;
+    int canvas, feather;
+} writing;
+
+static void read_result(void *user, int64_t y, float *row)
+{
+    const writing *w = user;
+    const int64_t values = 3 * (int64_t)w->canvas;
+    memcpy(row, w->result + y * values, (size_t)values * sizeof *row);
+}
+
+/* The masked pixels of one row of the window. */
+static void write_masked(void *user, int64_t line, const float *row)
+{
+    const writing *w = user;
+    const ie_pixels *mask = w->mask;
+    const int64_t y = w->window->y + line, begin = w->window->x;
+    if (y < 0 || y >= mask->height) return;
+    const uint8_t *edit = row_of(mask, y);
+    const int64_t end = min64(mask->width, begin + w->window->side);
+    for (int64_t x = max64(0, begin); x < end; x++) {
+        if (!edit[x]) continue;
+        const float near = w->feather ? depth(mask, x, y, w->feather + 1) : 1.0f;
+        const float weight = fminf(near / (float)(w->feather + 1), 1.0f);
+        store(w->output, x, y, row + (x - begin) * 3, weight);
+    }
+}
+
 ie_status ie_window_write(const ie_window *w, const ie_pixels *image, const ie_pixels *mask,
                           const float *result, int canvas, int feather, const ie_pixels *output,
                           ie_error *err)
 {
-    float *scaled = ie_alloc((uint64_t)(w->side * w->side * 3), sizeof *scaled);
-    if (!scaled)
-        return ie_fail(err, IE_NO_MEMORY, "no memory for a window of %lld pixels",
-                       (long long)w->side);
-    const ie_status status = ie_resize(scaled, w->side, result, canvas, err);
-    if (status == IE_OK) {
-        copy_image(image, output);
-        const int64_t left = max64(0, w->x), right = min64(image->width, w->x + w->side);
-        const int64_t top = max64(0, w->y), bottom = min64(image->height, w->y + w->side);
-#pragma omp parallel for schedule(dynamic)
-        for (int64_t y = top; y < bottom; y++) {
-            for (int64_t x = left; x < right; x++) {
-                if (!row_of(mask, y)[x]) continue;
-                const float near = feather ? depth(mask, x, y, feather + 1) : 1.0f;
-                const float *rgb = scaled + ((y - w->y) * w->side + x - w->x) * 3;
-                store(output, x, y, rgb, fminf(near / (float)(feather + 1), 1.0f));
-            }
-        }
-    }
-    ie_free(scaled);
-    return status;
+    writing to = {w, mask, output, result, canvas, feather};
+    copy_image(image, output);
+    return ie_resize(w->side, canvas, &(ie_resize_rows){read_result, write_masked, &to}, err);
 }

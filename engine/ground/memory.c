@@ -3,9 +3,11 @@
 #include "memory.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { ALIGNMENT = 64 };
 
@@ -75,6 +77,17 @@ void ie_pages_free(void *p, uint64_t bytes)
     if (!p) return;
     atomic_fetch_sub(&live_allocations, 1);
     munmap(p, bytes);
+}
+
+uint64_t ie_resident_bytes(void)
+{
+    unsigned long long total, resident, files;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) return 0;
+    const int fields = fscanf(f, "%llu %llu %llu", &total, &resident, &files);
+    fclose(f);
+    const long page = sysconf(_SC_PAGESIZE);
+    return fields == 3 && resident >= files && page > 0 ? (resident - files) * (uint64_t)page : 0;
 }
 
 void ie_arena_measure(ie_arena *a)

@@ -34,6 +34,9 @@ static inline bool ie_add(uint64_t *out, uint64_t a, uint64_t b)
 void *ie_pages_alloc(uint64_t bytes);
 void ie_pages_free(void *p, uint64_t bytes); /* NULL is fine; the same bytes */
 
+/* What the process keeps in memory, files left out (Linux; 0 where the system does not say). */
+uint64_t ie_resident_bytes(void);
+
 /* Activations and scratch, given out of one block by first fit and taken back in any order. The
  * same calls give the same places, so a forward pass run once over an arena without memory
  * (`measuring`) yields the exact peak: there is no second size formula to drift. Addresses of a

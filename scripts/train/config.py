@@ -86,13 +86,15 @@ class ObjectMask:
 @dataclass
 class MaskConfig:
     policy: str
-    full: float
+    full: float  # share of the samples where everything is masked
+    outside: float  # weight of the loss where nothing is masked; inside it is 1
     random: RandomMask
     object: ObjectMask
 
     def check(self, where: str) -> None:
         choice(self.policy, ("object", "random"), f"{where}: policy")
         require(0 <= self.full <= 1, where, "full is not in 0 .. 1")
+        require(0 < self.outside <= 1, where, "outside is not in 0 .. 1, 0 excluded")
         require(0 <= self.object.union <= 1, where, "object.union is not in 0 .. 1")
         pairs = {**vars(self.random), **vars(self.object)}
         for name, value in pairs.items():

@@ -104,6 +104,7 @@ class Inputs:
     answer: Tensor  # what the network should say: epsilon or v
     v: Tensor  # [N] time input
     canvas: Tensor  # [N, 4, S, S]
+    weight: Tensor  # [N, 1, H, W] of each pixel in the loss
     low: Tensor | None  # [N, 3, H, W]
     v_aug: Tensor | None  # [N]
 
@@ -177,7 +178,9 @@ def make_inputs(
         low = scale.view(-1, 1, 1, 1) * large + spread.view(-1, 1, 1, 1) * added
     answer = epsilon if config.stage.prediction == "epsilon" else alpha * epsilon - sigma * target
     z = alpha * target + sigma * epsilon
-    return Inputs(target, z, answer, v, canvas_of(image, mask), low, v_aug)
+    outside = config.mask.outside
+    weight = outside + (1 - outside) * reduce(mask, config.side)
+    return Inputs(target, z, answer, v, canvas_of(image, mask), weight, low, v_aug)
 
 
 # ---- the loss -----------------------------------------------------------------------------------
@@ -203,10 +206,11 @@ class Objective:
         return answer[:, : inputs.target.shape[1]].float()
 
     def loss(self, batch: dict[str, Any], seed: tuple[int, int, int]) -> Tensor:
-        """The mean squared error over the whole images."""
+        """The mean squared error over the whole images, masked pixels weighing more."""
         inputs = make_inputs(self.config, batch, self.device, seed)
         answer = self.predict(inputs, batch["prompt"], batch["keep"])
-        return F.mse_loss(answer, inputs.answer)
+        error = (answer - inputs.answer).square().mean(1, keepdim=True)
+        return (inputs.weight * error).sum() / inputs.weight.sum()
 
 
 def rate(config: TrainingConfig, step: int) -> float:
