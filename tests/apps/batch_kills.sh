@@ -7,7 +7,7 @@
 # In turn the process is killed alone (its worker must die with it) and together with its group.
 # SPDX-License-Identifier: Apache-2.0
 set -u
-binary=$1 tool=$2 model=$3 device=$4 items=${5:-20} kills=${6:-16} RANDOM=${7:-$$}
+binary=$1 tool=$2 model=$3 device=$4 items=${5:-12} kills=${6:-12} RANDOM=${7:-$$}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -17,19 +17,19 @@ for ((i = 0; i < items; i++)); do
     echo "{\"id\": \"shelf/$i\", \"image\": \"rgb.png\", \"mask\": \"mask.png\", \"prompt\": \"fish $i\"}"
 done >jobs.jsonl
 batch=("$binary" batch jobs.jsonl --model "$model" --device "$device"
-    --quiet --steps 40,20,10 --guidance 3/2/1 --output-dir)
+    --quiet --steps 90,40,20 --guidance 3/2/1 --output-dir)
 fail() { echo "FAILED: $*"; exit 1; }
 
 "${batch[@]}" calm || fail "the undisturbed run ends with $?"
 (cd calm && sha256sum -- *.png) >hashes
 [ "$(wc -l <hashes)" -eq "$items" ] || fail "the undisturbed run has $(wc -l <hashes) outputs"
 
-busy=0 longest=400 # milliseconds until a kill; shorter when the job runs ahead of the kills
+busy=0 most=400 # milliseconds until a kill: fewer while the job runs ahead of the kills
 start=$(date +%s)
 for ((k = 0; k < kills; k++)); do
     finished=$(find rough -name '*.png' 2>/dev/null | wc -l)
-    most=$longest
-    ((finished * kills > k * items)) && most=80
+    if ((finished * kills > k * items)); then most=$((most * 2 / 3 + 4)); else most=$((most * 4 / 3)); fi
+    ((most > 400)) && most=400
     setsid "${batch[@]}" rough &
     process=$!
     sleep "$(printf '0.%03d' $((RANDOM % most)))"
