@@ -270,15 +270,23 @@ static ie_status record_death(drive *d, const ie_attempt_end *end, size_t *blame
     return IE_OK;
 }
 
+static ie_status clear(drive *d, const size_t *items, size_t count, ie_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *id = d->manifest.items[items[i]].id;
+        const ie_item_state *state = ie_ledger_state_of(&d->state, id);
+        if (!state || !(state->strikes || state->open_in)) continue;
+        IE_APP_TRY(ie_ledger_mark(&d->ledger, id, IE_MARK_CLEARED, err));
+    }
+    return IE_OK;
+}
+
 /* When attempts die and nothing at all gets done, it is not the items: the next machine shall not
  * hold it against them. */
 static ie_status give_up(drive *d, int signal, ie_error *err)
 {
-    for (size_t i = 0; i < d->state.count; i++) {
-        const ie_item_state *item = &d->state.items[i];
-        if (item->done || item->failed || !(item->strikes || item->open_in)) continue;
-        IE_APP_TRY(ie_ledger_mark(&d->ledger, item->id, IE_MARK_CLEARED, err));
-    }
+    IE_APP_TRY(clear(d, d->plan.todo, d->plan.todo_count, err));
+    IE_APP_TRY(clear(d, d->plan.alone, d->plan.alone_count, err));
     return ie_app_fail(err, IE_DEVICE,
                        "the process died %d times (%s) and no item was done: it is not the items",
                        d->deaths, strsignal(signal));
@@ -362,7 +370,7 @@ static ie_status conclude(const drive *d, ie_error *err)
             "line %d, %s: an output is not what the ledger says: remove it to have it made again",
             item->line, item->id);
     }
-    if (v->json) {
+    if (ie_batch_style_of(v) == IE_BATCH_JSON) {
         ie_jsonl j;
         ie_jsonl_begin(&j, stdout);
         ie_jsonl_text(&j, "event", "end");
@@ -370,9 +378,8 @@ static ie_status conclude(const drive *d, ie_error *err)
         ie_jsonl_uint(&j, "done", p->done);
         ie_jsonl_uint(&j, "failed", failed);
         ie_jsonl_end(&j);
-    } else if (!v->quiet && !failed) {
-        ie_note("%zu of %zu items done", p->done, p->items);
     }
+    if (!v->quiet && !failed) ie_note("%zu of %zu items done", p->done, p->items);
     if (!failed) return IE_OK;
     return ie_app_fail(err, IE_BAD_INPUT,
                        "%zu of %zu items done, %zu failed: imagen-editor status --failures %s",

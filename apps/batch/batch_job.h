@@ -8,6 +8,8 @@
 #include "picture.h"
 #include "plan.h"
 
+#include <stdatomic.h>
+
 /* The options of `batch`. Choices are 0 when not given, else 1 + index. */
 typedef struct ie_batch_values {
     const char *manifest, *images, *masks, *prompts, *input_root, *output_dir;
@@ -57,7 +59,7 @@ typedef enum ie_outcome {
 typedef struct ie_item_run {
     const ie_batch_job *job;
     const ie_item *item;
-    const volatile bool *cancelled; /* becomes true: give up */
+    const atomic_bool *cancelled; /* becomes true: give up */
     /* Results. */
     double read_seconds, write_seconds;
     const char *kind; /* "input", "output" */

@@ -13,6 +13,12 @@
 enum { BAR = 20, NARROWEST = 5, MAX_LINE = 400 };
 static const double redraw_seconds = 0.2, json_seconds = 5;
 
+ie_batch_style ie_batch_style_of(const ie_batch_values *v)
+{
+    if (v->quiet) return IE_BATCH_QUIET;
+    return v->json || !isatty(STDERR_FILENO) ? IE_BATCH_JSON : IE_BATCH_BAR;
+}
+
 void ie_batch_progress_begin(ie_batch_progress *p, const ie_batch_values *v, const ie_plan *plan,
                              const ie_engine_info *info, double now)
 {
@@ -22,9 +28,7 @@ void ie_batch_progress_begin(ie_batch_progress *p, const ie_batch_values *v, con
                              .info = info,
                              .begin = now,
                              .last_shown = now};
-    p->style = v->quiet                            ? IE_BATCH_QUIET
-               : v->json || !isatty(STDERR_FILENO) ? IE_BATCH_JSON
-                                                   : IE_BATCH_BAR;
+    p->style = ie_batch_style_of(v);
     p->stream = p->style == IE_BATCH_JSON ? stdout : stderr;
     p->columns = ie_terminal_columns(stderr);
 }

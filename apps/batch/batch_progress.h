@@ -23,7 +23,9 @@ typedef struct ie_batch_progress {
     bool line_open;
 } ie_batch_progress;
 
-/* The style for a run: quiet and json as asked, else a bar when stderr is a terminal. */
+/* Quiet and JSON as asked, else a bar when stderr is a terminal, else JSON. */
+ie_batch_style ie_batch_style_of(const ie_batch_values *values);
+
 void ie_batch_progress_begin(ie_batch_progress *p, const ie_batch_values *values,
                              const ie_plan *plan, const ie_engine_info *info, double now);
 

@@ -21,7 +21,7 @@ typedef struct batch_run {
     int active, limit;                      /* items in flight, and how many may be */
     int workers;                            /* threads that have not ended */
     bool stop;                              /* begin nothing more */
-    volatile bool cancelled;                /* give up what is in flight */
+    atomic_bool cancelled;                  /* give up what is in flight */
     ie_status status;                       /* the first reason to stop */
     ie_error err;
 } batch_run;

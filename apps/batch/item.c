@@ -103,8 +103,8 @@ ie_status ie_item_set(ie_item *item, const char *key, const char *text, ie_error
     case FIELD_GUIDANCE: IE_APP_TRY(check_spec(f->kind, text, err)); break;
     case FIELD_TEXT: break;
     case FIELD_SEED:
-        if (!ie_parse_uint64(text, &item->seed) || item->seed > INT64_MAX) {
-            return ie_app_fail(err, IE_BAD_INPUT, "seed %.40s: legal is 0 to 9223372036854775807",
+        if (!ie_parse_uint64(text, &item->seed) || item->seed >= INT64_MAX) {
+            return ie_app_fail(err, IE_BAD_INPUT, "seed %.40s: legal is 0 to 9223372036854775806",
                                text);
         }
         item->seed_given = true;
@@ -192,6 +192,10 @@ ie_status ie_item_finish(ie_item *item, const ie_item_defaults *defaults, ie_err
     IE_APP_TRY(finish_output(item, defaults->extension, err));
     if (!item->count) item->count = 1;
     if (!item->seed_given) item->seed = ie_item_seed(defaults->seed, item->id);
+    if (item->seed > (uint64_t)(INT64_MAX - item->count)) {
+        return ie_app_fail(err, IE_BAD_INPUT, "seed %llu with count %d goes beyond %lld",
+                           (unsigned long long)item->seed, item->count, (long long)INT64_MAX);
+    }
     return name_request(item, defaults->settings, err);
 }
 

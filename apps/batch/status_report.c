@@ -60,7 +60,7 @@ static void print_json(FILE *f, const char *event, const ie_shard_state *shard, 
     ie_jsonl_int(&j, "items", t->items);
     ie_jsonl_int(&j, "done", t->done);
     ie_jsonl_int(&j, "failed", t->failed);
-    ie_jsonl_int(&j, "in_flight", t->open);
+    ie_jsonl_int(&j, "begun", t->open);
     if (shard) {
         ie_jsonl_int(&j, "attempts", shard->attempts);
         ie_jsonl_bool(&j, "ended", shard->ended);

@@ -43,7 +43,7 @@ done
 leftover=$(find rough -type f ! -name '*.png' ! -path 'rough/ledger/*')
 [ -z "$leftover" ] || fail "left behind: $leftover"
 "$binary" status rough --json >status || fail "status ends with $?"
-grep -q "^{\"event\": \"job\", \"items\": $items, \"done\": $items, \"failed\": 0, \"in_flight\": 0}$" \
+grep -q "^{\"event\": \"job\", \"items\": $items, \"done\": $items, \"failed\": 0, \"begun\": 0}$" \
     status || fail "status: $(tail -1 status)"
 grep -h '"event": "done"' rough/ledger/* | sed 's/.*"id": "\([^"]*\)".*/\1/' | sort | uniq -c |
     awk '{ if ($1 > 1) twice++ } END { print NR, twice + 0 }' >counts

@@ -96,14 +96,15 @@ wait_for 60 "two nodes" both_idle || { tail -5 "$state"/log/*; exit 1; }
 
 # ---- jobs ---------------------------------------------------------------------------------------
 
+items=16
 cd "$state/work" || exit 1
 "$tool" make . || exit 1
-for ((i = 0; i < 24; i++)); do
+for ((i = 0; i < items; i++)); do
     echo "{\"id\": \"$i\", \"image\": \"rgb.png\", \"mask\": \"mask.png\", \"prompt\": \"fish $i\"}"
 done >jobs.jsonl
 export IMAGEN_EDITOR=$binary OMP_WAIT_POLICY=passive
 script=$here/../../examples/slurm/batch.sbatch
-slow=(--model "$model" --device "$device" --guidance 3/2/1 --steps 120,40,20 --in-flight 2)
+slow=(--model "$model" --device "$device" --guidance 3/2/1 --steps 100,20,10 --in-flight 2)
 "$binary" batch jobs.jsonl --output-dir calm "${slow[@]}" --quiet || exit 1
 (cd calm && sha256sum -- *.png) >hashes
 
@@ -131,13 +132,13 @@ same array
 [ "$(find array/ledger -name 'shard-*-of-00004.*' | wc -l)" -eq 4 ] || fail "array: not four shards"
 
 echo "drain"
-job=$(submit --array=0 --no-requeue -- drain --shard 0/1)
+job=$(submit --array=0 -- drain --shard 0/1)
 wait_for 120 "drain: three items" at_least drain 3
-SLURM_RESTART_COUNT=99 scancel --batch --signal=USR1 "$job"
+scancel --batch --signal=USR1 "$job"
 wait_for 90 "drain: work stops" grep -q '"event": "end"' drain/ledger/*00001.jsonl
-[ "$(pngs drain)" -lt 24 ] || fail "drain: nothing was left"
+[ "$(pngs drain)" -lt $items ] || fail "drain: nothing was left"
 grep -q '"event": "end".*"status": 130' drain/ledger/*00001.jsonl || fail "drain: not told to end"
-wait_for 240 "drain: requeued by itself and done" at_least drain 24
+wait_for 240 "drain: requeued by itself and done" at_least drain $items
 wait_for 30 "drain: ended" ended "$job"
 same drain
 
@@ -145,7 +146,7 @@ echo "requeue"
 job=$(submit --array=0 -- requeue --shard 0/1)
 wait_for 120 "requeue: three items" at_least requeue 3
 scontrol requeue "$job"
-wait_for 240 "requeue: all items" at_least requeue 24
+wait_for 240 "requeue: all items" at_least requeue $items
 wait_for 30 "requeue: ended" ended "$job"
 same requeue
 [ "$(find requeue/ledger -type f | wc -l)" -ge 2 ] || fail "requeue: one attempt only"
@@ -153,17 +154,29 @@ same requeue
 echo "node"
 job=$(submit --array=0 --nodelist=n2 -- node --shard 0/1)
 wait_for 120 "node: three items" at_least node 3
-scontrol update jobid="$job" reqnodelist= 2>/dev/null
-worker=$(pgrep -f "batch jobs.jsonl --output-dir node " | head -1)
-steps=$(pgrep -f "slurmstepd: \[${job}" || true)
+mapfile -t orphans < <(pgrep -f "batch jobs.jsonl --output-dir node ")
+mapfile -t stepds < <(pgrep -f "slurmstepd: \\[$job")
 end "$state/run/slurmd.n2.pid" -KILL
-# shellcheck disable=SC2086  # numbers
-[ -n "$steps" ] && kill -KILL $steps
-kill -0 "$worker" && echo "  the orphan goes on: process $worker"
-wait_for 240 "node: all items" at_least node 24
+kill -KILL "${stepds[@]}"
+# The orphans sleep until the job runs on the other node, then go on beside it.
+kill -STOP "${orphans[@]}" || fail "node: no orphan"
+[ "$(pngs node)" -lt $items ] || fail "node: nothing was left"
+begun_again()
+{
+    # It was asked for the node that is dead, and is told to take another once it waits again.
+    [ "$(squeue -h -j "$job" -o %t)" = PD ] && scontrol update jobid="$job" reqnodelist=
+    grep -qs '"event": "begin"' node/ledger/*00002.jsonl
+}
+if wait_for 240 "node: begun on the other node" begun_again; then
+    kill -CONT "${orphans[@]}" || fail "node: the orphans are gone"
+    echo "  two writers: ${#orphans[@]} orphans, and $(grep -ho '"process": [0-9]*' node/ledger/*00002.jsonl)"
+fi
+wait_for 240 "node: all items" at_least node $items
+gone() { ! kill -0 "${orphans[@]}" 2>/dev/null; }
+wait_for 60 "node: the orphans end" gone
+wait_for 60 "node: ended" ended "$job"
 same node
-scontrol update nodename=n2 state=down reason=dead 2>/dev/null
-scancel --quiet "$job"
+scontrol update nodename=n2 state=down reason=dead
 
 [ $failures -eq 0 ] || tail -n 3 ./*.log "$state/log/slurmctld.log"
 echo "$failures failed"
