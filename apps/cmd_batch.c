@@ -186,8 +186,7 @@ static const char *const examples[] = {
     "imagen-editor batch jobs.jsonl --check",
     "imagen-editor batch jobs.jsonl --output-dir out --report report.html",
     "imagen-editor batch --images in --masks masks --prompts prompts.csv --output-dir out",
-    "imagen-editor batch jobs.jsonl --output-dir out --shard auto --max-failures 5%   (Slurm "
-    "array)",
+    "imagen-editor batch jobs.jsonl --output-dir out --shard 0/8 --max-failures 5%",
     "imagen-editor status out",
     NULL,
 };

@@ -46,7 +46,9 @@ char *ie_base64_encode(const void *data, size_t bytes)
         uint32_t word = 0;
         for (size_t k = 0; k < 3; k++) word = word << 8 | (i + k < bytes ? in[i + k] : 0U);
         for (size_t k = 0; k < 4; k++) {
-            *at++ = i + k > bytes ? '=' : alphabet[word >> (18 - 6 * k) & 63];
+            *at = '=';
+            if (i + k <= bytes) *at = alphabet[word >> (18 - 6 * k) & 63];
+            at++;
         }
     }
     *at = '\0';

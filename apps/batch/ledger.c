@@ -1,6 +1,7 @@
 /* ledger.c - appending events. SPDX-License-Identifier: Apache-2.0 */
 #include "ledger.h"
 
+#include "args.h"
 #include "beneath.h"
 #include "json_lines.h"
 
@@ -24,14 +25,24 @@ static ie_status fail(const char *name, int code, ie_error *err)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
+static void make_name(char out[IE_LEDGER_NAME], ie_shard shard, int attempt)
+{
+    (void)snprintf(out, IE_LEDGER_NAME, "shard-%05d-of-%05d.attempt-%05d.jsonl", shard.index,
+                   shard.count, attempt);
+}
+
 bool ie_ledger_parse_name(const char *name, ie_shard *shard, int *attempt)
 {
-    char again[IE_LEDGER_NAME];
-    if (sscanf(name, "shard-%d-of-%d.attempt-%d", &shard->index, &shard->count, attempt) != 3) {
-        return false;
+    static const int at[] = {6, 15, 29}; /* of the three numbers, five digits each */
+    int *const numbers[] = {&shard->index, &shard->count, attempt};
+    char again[IE_LEDGER_NAME], digits[6];
+    make_name(again, (ie_shard){0, 0}, 0);
+    if (strlen(name) != strlen(again)) return false;
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(digits, sizeof digits, "%s", name + at[i]);
+        if (!ie_parse_int(digits, 0, MAX_ATTEMPTS, numbers[i])) return false;
     }
-    (void)snprintf(again, sizeof again, "shard-%05d-of-%05d.attempt-%05d.jsonl", shard->index,
-                   shard->count, *attempt);
+    make_name(again, *shard, *attempt);
     return !strcmp(name, again);
 }
 
@@ -71,8 +82,7 @@ ie_status ie_ledger_open(ie_ledger *l, int output_root, ie_shard shard, ie_error
     const int folder = open_folder(output_root);
     if (folder < 0) return fail("", errno, err);
     for (int k = last_attempt(folder, shard) + 1; k < MAX_ATTEMPTS; k++) {
-        (void)snprintf(l->name, sizeof l->name, "shard-%05d-of-%05d.attempt-%05d.jsonl",
-                       shard.index, shard.count, k);
+        make_name(l->name, shard, k);
         l->descriptor =
             openat(folder, l->name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
         /* Taken: by another process that began at the same time. */

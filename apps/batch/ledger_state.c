@@ -202,13 +202,14 @@ static ie_status read_ledger(ie_ledger_state *s, int ledger, ie_shard_state *sha
 /* Names are sorted: a shard's attempts follow each other. */
 static ie_shard_state *shard_for(ie_ledger_state *s, ie_shard shard)
 {
-    ie_shard_state *last = s->shard_count ? &s->shards[s->shard_count - 1] : NULL;
-    if (!last || last->shard.index != shard.index || last->shard.count != shard.count) {
-        last = &s->shards[s->shard_count++];
-        *last = (ie_shard_state){.shard = shard, .items = -1, .lines = -1};
+    const int last = s->shard_count - 1;
+    if (last < 0 || s->shards[last].shard.index != shard.index ||
+        s->shards[last].shard.count != shard.count) {
+        s->shards[s->shard_count++] = (ie_shard_state){.shard = shard, .items = -1, .lines = -1};
     }
-    last->attempts++;
-    return last;
+    ie_shard_state *found = &s->shards[s->shard_count - 1];
+    found->attempts++;
+    return found;
 }
 
 ie_status ie_ledger_state_read(ie_ledger_state *out, int output_root, ie_error *err)

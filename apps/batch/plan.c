@@ -20,10 +20,9 @@ static outputs_state look_at_outputs(const ie_item_state *state, int output_root
         int64_t bytes;
         if (!ie_output_size(output_root, o->output, &bytes)) {
             found = OUTPUTS_MISSING;
-        } else if (bytes != o->bytes) {
-            return OUTPUTS_ALTERED;
-        } else if (verify && (!ie_output_sha256(output_root, o->output, sha256) ||
-                              strcmp(sha256, o->sha256) != 0)) {
+        } else if (bytes != o->bytes ||
+                   (verify && (!ie_output_sha256(output_root, o->output, sha256) ||
+                               strcmp(sha256, o->sha256) != 0))) {
             return OUTPUTS_ALTERED;
         }
     }

@@ -62,7 +62,7 @@ ie_status ie_shard_parse(ie_shard *out, const char *text, char *(*environment)(c
     out->count = 0;
     const char *slash = strchr(text, '/');
     const size_t length = slash ? (size_t)(slash - text) : strlen(text);
-    if (length < sizeof part) memcpy(part, text, length);
+    if (length < sizeof part) (void)snprintf(part, sizeof part, "%.*s", (int)length, text);
     if (slash && !ie_parse_int(slash + 1, 1, IE_MAX_SHARDS, &out->count)) {
         return refuse(text, "N is not a number of shards", err);
     }

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-enum { IE_MAX_SHARDS = 100000 };
+enum { IE_MAX_SHARDS = 99999 };
 
 typedef struct ie_shard {
     int index, count; /* 0 <= index < count */

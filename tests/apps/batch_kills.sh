@@ -34,7 +34,8 @@ for ((k = 0; k < kills; k++)); do
     process=$!
     sleep "$(printf '0.%03d' $((RANDOM % most)))"
     ((finished < items)) && busy=$((busy + 1))
-    if ((k % 2)); then kill -9 "$process"; else kill -9 -- "-$process"; fi 2>/dev/null
+    # It may not have a group of its own yet.
+    if ((k % 2)) || ! kill -9 -- "-$process"; then kill -9 "$process"; fi 2>/dev/null
     wait "$process" 2>/dev/null
 done
 "${batch[@]}" rough || fail "the last run ends with $?"

@@ -158,13 +158,17 @@ mapfile -t orphans < <(pgrep -f "batch jobs.jsonl --output-dir node ")
 mapfile -t stepds < <(pgrep -f "slurmstepd: \\[$job")
 end "$state/run/slurmd.n2.pid" -KILL
 kill -KILL "${stepds[@]}"
+for pid in "${stepds[@]}"; do
+    # A process stopped while its group loses its parent would get a SIGHUP from the kernel.
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+done
 # The orphans sleep until the job runs on the other node, then go on beside it.
 kill -STOP "${orphans[@]}" || fail "node: no orphan"
 [ "$(pngs node)" -lt $items ] || fail "node: nothing was left"
 begun_again()
 {
     # It was asked for the node that is dead, and is told to take another once it waits again.
-    [ "$(squeue -h -j "$job" -o %t)" = PD ] && scontrol update jobid="$job" reqnodelist=
+    [ "$(squeue -h -j "$job" -o %t)" = PD ] && scontrol update jobid="$job" reqnodelist= 2>/dev/null
     grep -qs '"event": "begin"' node/ledger/*00002.jsonl
 }
 if wait_for 240 "node: begun on the other node" begun_again; then
