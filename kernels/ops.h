@@ -15,8 +15,8 @@
  *   types      "act" is the activation type (f32 or bf16). Statistics, softmax, embeddings and the
  *              sampler are f32.
  *   rounding   one rounding to the output type at the store; a backend may also round a transformed
- *              convolution operand to the act type once before the product (and does, for tensor
- *              cores).
+ *              convolution operand, and attention's p, to the act type once before the product
+ *              (and does, for matrix units).
  *   scratch    `scratch` points to the bytes that the matching *_scratch function asked for; never
  *              kept.
  *   result     0, or the backend's native error code.

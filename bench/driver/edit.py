@@ -13,7 +13,7 @@ from . import machine, models
 from .duel import Sample
 
 
-FULL = ["--steps", "1", "--guidance", "1", "--requests", "2"]  # every byte of the workspace
+FULL = ["--steps", "4", "--guidance", "1", "--requests", "4"]  # every byte of the workspace
 
 
 def one_edit(options: Any, folder: str, precision: str, more: list[str]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def run(options: Any) -> Iterator[dict[str, Any]]:
         print(
             f"{options.model} {precision} on {options.threads}: edit {edited.median / 1e3:.2f} s "
             f"({edited.p10 / 1e3:.2f} - {edited.p90 / 1e3:.2f}; {stages}), open "
-            f"{opened.median:.0f} ms; peak of two requests {peak:.0f} MiB, {over:+.1f} % against "
+            f"{opened.median:.0f} ms; peak of four requests {peak:.0f} MiB, {over:+.1f} % against "
             "the plan",
             flush=True,
         )

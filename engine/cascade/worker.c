@@ -48,7 +48,7 @@ static double look_for_ends(ie_engine *e)
             cancel(e, t);
         } else if (!t->busy && t->due <= now) {
             give_up(e, t);
-        } else if (t->due < next) {
+        } else if (t->due > now && t->due < next) {
             next = t->due;
         }
     }

@@ -27,6 +27,7 @@ ie_status ie_unet_slots_open(ie_unet_slots *out, const ie_unet *unet, int reques
     *out = (ie_unet_slots){.requests = requests};
     ie_arena arena;
     ie_arena_measure(&arena);
+    arena.base += UINT64_MAX / 4; /* never an address that is measured for the workspace */
     IE_TRY(lay_out(out, unet, &arena, err));
     ie_block block;
     IE_TRY(ie_block_alloc(&block, unet->backend, arena.peak, "requests of a stage", err));

@@ -233,7 +233,8 @@ class Threshold:
     cap: float = 0.0
 
 
-# Which keys go with which kind; any other key is an error.
+# Which keys go with which kind; any other key is an error. gamma may be there with ddim, for
+# requests that ask for the other sampler.
 KIND_KEYS: dict[str, dict[str, set[str]]] = {
     "schedule": {"cosine": {"s"}, "linear": {"beta_first", "beta_last", "steps"}},
     "sampler": {"ddpm": {"gamma"}, "ddim": set()},
@@ -283,8 +284,9 @@ def parse_kind(cls: type, name: str, data: Any, where: str) -> Any:
     require(isinstance(data, dict) and "kind" in data, where, "has no kind")
     keys = KIND_KEYS[name]
     choice(data["kind"], tuple(keys), where)
-    wanted = keys[data["kind"]]
-    require(set(data) - {"kind"} == wanted, where, f"its keys are kind {sorted(wanted)}")
+    wanted, given = keys[data["kind"]], set(data) - {"kind"}
+    spare = {"gamma"} if data["kind"] == "ddim" else set()
+    require(wanted <= given <= wanted | spare, where, f"its keys are kind {sorted(wanted)}")
     return cls(**data)
 
 

@@ -130,6 +130,22 @@ static void a_lane_more_costs_workspace_and_no_weights(void **state)
         assert_true(one.stages[i].forward_flop == two.stages[i].forward_flop);
 }
 
+/* Tensors of a plan are told apart by addresses that are nobody's: any number of lanes will do. */
+static void the_full_model_opens_with_any_number_of_lanes(void **state)
+{
+    (void)state;
+    uint64_t before = 0;
+    for (int requests = 1; requests <= 12; requests++) {
+        ie_engine_info info;
+        ie_engine *engine = plan_of(full, IE_PRECISION_BF16, requests);
+        ie_engine_describe(engine, &info);
+        assert_int_equal(info.stages[2].lanes, 2 * requests);
+        assert_true(info.workspace_bytes > before);
+        before = info.workspace_bytes;
+        ie_engine_close(&engine);
+    }
+}
+
 /* ---- the toy -------------------------------------------------------------------------------- */
 
 static void the_toy_has_the_reference_s_parameters_and_products(void **state)
@@ -180,6 +196,7 @@ int main(void)
         cmocka_unit_test(the_full_model_has_the_published_size_and_the_cost_of_its_layers),
         cmocka_unit_test(the_full_model_opens_in_milliseconds),
         cmocka_unit_test(a_lane_more_costs_workspace_and_no_weights),
+        cmocka_unit_test(the_full_model_opens_with_any_number_of_lanes),
         cmocka_unit_test(the_toy_has_the_reference_s_parameters_and_products),
         cmocka_unit_test(a_plan_prices_but_does_not_edit),
     };
