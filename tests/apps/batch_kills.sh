@@ -29,10 +29,11 @@ start=$(date +%s)
 for ((k = 0; k < kills; k++)); do
     finished=$(find rough -name '*.png' 2>/dev/null | wc -l)
     if ((finished * kills > k * items)); then most=$((most * 2 / 3 + 4)); else most=$((most * 4 / 3)); fi
-    ((most > 400)) && most=400
+    ((most > 4000)) && most=4000
     setsid "${batch[@]}" rough &
     process=$!
-    sleep "$(printf '0.%03d' $((RANDOM % most)))"
+    delay=$((RANDOM % most))
+    sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
     ((finished < items)) && busy=$((busy + 1))
     # It may not have a group of its own yet.
     if ((k % 2)) || ! kill -9 -- "-$process"; then kill -9 "$process"; fi 2>/dev/null
