@@ -28,8 +28,13 @@ static void on_signal_from(int number, siginfo_t *info, void *context)
 
 static void on_signal_forward(int number)
 {
+    if (child > 0) {
+        (void)kill(child, number);
+    } else if (interrupted) {
+        (void)signal(number, SIG_DFL);
+        (void)raise(number);
+    }
     interrupted = 1;
-    if (child > 0) (void)kill(child, number);
 }
 
 static void handle(const struct sigaction *action, bool with_usr1)
@@ -61,12 +66,17 @@ bool ie_interrupted(void)
     return interrupted != 0;
 }
 
-pid_t ie_interrupt_forward(void)
+void ie_interrupt_watch_all(void)
 {
-    sigset_t all, before;
     struct sigaction action = {.sa_handler = on_signal_forward};
     action.sa_flags = (int)SA_RESTART;
     (void)sigemptyset(&action.sa_mask);
+    handle(&action, true);
+}
+
+pid_t ie_interrupt_forward(void)
+{
+    sigset_t all, before;
     (void)sigemptyset(&all);
     (void)sigaddset(&all, SIGINT);
     (void)sigaddset(&all, SIGTERM);
@@ -79,7 +89,6 @@ pid_t ie_interrupt_forward(void)
         ie_interrupt_watch_from(parent);
     } else if (forked > 0) {
         child = forked;
-        handle(&action, true);
     }
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     return forked;
@@ -87,8 +96,5 @@ pid_t ie_interrupt_forward(void)
 
 void ie_interrupt_forward_end(void)
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    (void)sigemptyset(&action.sa_mask);
-    handle(&action, true);
     child = 0;
 }

@@ -11,12 +11,16 @@
 void ie_interrupt_watch(void);
 bool ie_interrupted(void);
 
-/* The same for SIGINT, SIGTERM and SIGUSR1, but only when `sender` sent them: others reach the
+/* The same for SIGINT, SIGTERM and SIGUSR1. */
+void ie_interrupt_watch_all(void);
+
+/* The same as this, but only when `sender` sent them: others reach the
  * process as well, once from a terminal or a scheduler and once more from who passes them on. */
 void ie_interrupt_watch_from(pid_t sender);
 
-/* Fork. In the child 0 is returned. In the parent, from now until ie_interrupt_forward_end, the
- * signals set the mark and are passed on to the child. -1 with errno. */
+/* After ie_interrupt_watch_all: fork. In the child 0 is returned, and only the parent's signals
+ * count. In the parent, until ie_interrupt_forward_end, they set the mark and are passed on to the
+ * child, the second one too. -1 with errno. */
 pid_t ie_interrupt_forward(void);
 void ie_interrupt_forward_end(void);
 

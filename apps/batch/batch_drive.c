@@ -424,6 +424,7 @@ ie_status ie_batch_drive(const ie_batch_values *values, ie_error *err)
                .pictures = {values->manifest, -1, -1,
                             (uint64_t)values->max_megapixels * IE_IMAGE_MEGAPIXEL},
                .output_root = -1};
+    ie_interrupt_watch_all();
     const ie_status status = drive_job(&d, err);
     ie_plan_release(&d.plan);
     ie_ledger_state_release(&d.state);
