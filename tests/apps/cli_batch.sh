@@ -232,4 +232,24 @@ holds "it is quarantined" grep -q '"id": "killer".*"class": "quarantined"' <(cat
 ends 3 batch killer.jsonl --output-dir killer "${slow[@]}"
 holds "and left alone" [ "$(attempts killer)" -eq 3 ]
 
+echo "a machine on which nothing gets done (75)"
+lines 0 4 >four.jsonl
+"$binary" batch four.jsonl --output-dir broken "${slow[@]}" --steps 4096,1,1 --in-flight 2 >stdout 2>stderr &
+process=$!
+for k in 1 2 3; do
+    for _ in $(seq 1200); do
+        grep -qs '"event": "begin"' "broken/ledger/shard-00000-of-00001.attempt-0000$k.jsonl" && break
+        sleep 0.05
+    done
+    read -r worker _ <"/proc/$process/task/$process/children"
+    kill -BUS "$worker"
+done
+wait "$process"
+got=$?
+checks=$((checks + 1))
+[ $got -eq 75 ] || wrong "a broken machine ends with $got"
+holds "it is said" grep -q 'the process died 3 times (Bus error) and no item was done' stderr
+holds "nothing is held against the items" [ "$(cat broken/ledger/* | grep -c '"event": "cleared"')" -eq 4 ]
+holds "nor quarantined" lacks grep -q quarantined <(cat broken/ledger/*)
+
 finish
