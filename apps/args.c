@@ -34,7 +34,7 @@ static const ie_option *find_option(const ie_command *command, const char *name,
 {
     for (int i = 0; i < command->option_count; i++) {
         const ie_option *o = &command->options[i];
-        if (strlen(o->name) == length && !memcmp(o->name, name, length)) return o;
+        if (!o->operand && strlen(o->name) == length && !memcmp(o->name, name, length)) return o;
     }
     return NULL;
 }
@@ -44,7 +44,7 @@ static ie_status unknown_option(const ie_command *command, const char *text, ie_
     const char *names[MAX_OPTIONS + 3] = {"help", "version"};
     int count = 2;
     for (int i = 0; i < command->option_count && i < MAX_OPTIONS; i++) {
-        names[count++] = command->options[i].name;
+        if (!command->options[i].operand) names[count++] = command->options[i].name;
     }
     char name[64];
     (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(text + 2, "="), text + 2);
@@ -98,15 +98,31 @@ static bool looks_like_option(const ie_command *command, const char *text)
     return find_option(command, text + 2, strcspn(text + 2, "=")) != NULL;
 }
 
+static ie_status parse_operand(const ie_command *command, const char *text, bool *given,
+                               void *values, ie_error *err)
+{
+    for (int i = 0; i < command->option_count; i++) {
+        const ie_option *o = &command->options[i];
+        if (!o->operand) continue;
+        if (given[i]) {
+            return ie_app_fail(err, IE_BAD_ARGUMENT, "%s takes one %s, and \"%s\" is a second",
+                               command->name, o->value, text);
+        }
+        given[i] = true;
+        return read_value(o, (char *)values + o->offset, text, err);
+    }
+    return ie_app_fail(err, IE_BAD_ARGUMENT,
+                       "%s takes options only, and \"%s\" is none: imagen-editor %s --help",
+                       command->name, text, command->name);
+}
+
 /* Reads the option at argv[*at] and moves *at past it. */
 static ie_status parse_option(const ie_command *command, int argc, char **argv, int *at,
                               bool *given, void *values, ie_error *err)
 {
     char *text = argv[(*at)++];
     if (strncmp(text, "--", 2) != 0 || text[2] == '\0') {
-        return ie_app_fail(err, IE_BAD_ARGUMENT,
-                           "%s takes options only, and \"%s\" is none: imagen-editor %s --help",
-                           command->name, text, command->name);
+        return parse_operand(command, text, given, values, err);
     }
     const size_t length = strcspn(text + 2, "=");
     const ie_option *o = find_option(command, text + 2, length);
@@ -146,8 +162,9 @@ ie_status ie_args_parse(const ie_command *command, int argc, char **argv, void *
     for (int i = 0; i < command->option_count; i++) {
         const ie_option *o = &command->options[i];
         if (o->required && !given[i]) {
-            return ie_app_fail(err, IE_BAD_ARGUMENT, "%s needs --%s %s: imagen-editor %s --help",
-                               command->name, o->name, o->value, command->name);
+            return ie_app_fail(err, IE_BAD_ARGUMENT, "%s needs %s%s%s%s: imagen-editor %s --help",
+                               command->name, o->operand ? "" : "--", o->operand ? "" : o->name,
+                               o->operand ? "" : " ", o->value, command->name);
         }
     }
     return IE_OK;

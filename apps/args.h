@@ -31,7 +31,13 @@ typedef struct ie_option {
     ie_option_kind kind;
     int low, high; /* of IE_OPTION_INT */
     bool required, repeats;
+    bool operand; /* given by itself, without --name; at most one option of a command is */
 } ie_option;
+
+typedef struct ie_exit_code {
+    int code;
+    const char *meaning;
+} ie_exit_code;
 
 typedef struct ie_command {
     const char *name;    /* "edit" */
@@ -44,6 +50,10 @@ typedef struct ie_command {
     void (*defaults)(void *values);
     ie_status (*run)(void *values, ie_error *err);
     void (*release)(void *values); /* what the options own; NULL: nothing */
+    /* The command's own exit codes: from a status, and their list, which ends with a NULL meaning.
+     * NULL: the status itself, and what ie_args_exit_codes prints. */
+    int (*exit_code)(ie_status status);
+    const ie_exit_code *exit_codes;
 } ie_command;
 
 typedef enum ie_args_action { IE_ARGS_RUN, IE_ARGS_HELP, IE_ARGS_VERSION } ie_args_action;
@@ -56,7 +66,7 @@ ie_status ie_args_parse(const ie_command *command, int argc, char **argv, void *
 /* The text of --help, generated from the table. */
 void ie_args_help(const ie_command *command, FILE *stream);
 
-/* The exit codes, one per line: the same for every command. */
+/* The exit codes, one per line: those of every command that has no others. */
 void ie_args_exit_codes(FILE *stream);
 
 /* The one of `names` (ends with NULL) that a misspelt `text` may mean; NULL when none is near. */

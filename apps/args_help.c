@@ -32,9 +32,11 @@ static void print_wrapped(FILE *stream, const char *text, int column)
     fputc('\n', stream);
 }
 
-static void print_option(FILE *stream, const char *name, const char *value, const char *help)
+static void print_entry(FILE *stream, const char *name, const char *value, const char *help)
 {
-    const int used = fprintf(stream, "  --%s%s%s", name, value ? " " : "", value ? value : "");
+    const int used = name
+                         ? fprintf(stream, "  --%s%s%s", name, value ? " " : "", value ? value : "")
+                         : fprintf(stream, "  %s", value);
     if (used + 2 > HELP_COLUMN) {
         fprintf(stream, "\n%*s", HELP_COLUMN, "");
     } else {
@@ -43,20 +45,30 @@ static void print_option(FILE *stream, const char *name, const char *value, cons
     print_wrapped(stream, help, HELP_COLUMN);
 }
 
+static void print_codes(FILE *stream, const ie_exit_code *codes)
+{
+    fprintf(stream, "exit codes:\n");
+    for (; codes->meaning; codes++) {
+        fprintf(stream, "  %-4d ", codes->code);
+        print_wrapped(stream, codes->meaning, 7);
+    }
+}
+
 void ie_args_help(const ie_command *command, FILE *stream)
 {
     fprintf(stream, "usage: imagen-editor %s", command->name);
     for (int i = 0; i < command->option_count; i++) {
         const ie_option *o = &command->options[i];
-        if (o->required) fprintf(stream, " --%s %s", o->name, o->value);
+        if (o->operand) fprintf(stream, o->required ? " %s" : " [%s]", o->value);
+        if (o->required && !o->operand) fprintf(stream, " --%s %s", o->name, o->value);
     }
     fprintf(stream, " [options]\n\n%s\n\noptions:\n", command->summary);
     for (int i = 0; i < command->option_count; i++) {
         const ie_option *o = &command->options[i];
-        print_option(stream, o->name, o->value, o->help);
+        print_entry(stream, o->operand ? NULL : o->name, o->value, o->help);
     }
-    print_option(stream, "help", NULL, "this text");
-    print_option(stream, "version", NULL, "the version");
+    print_entry(stream, "help", NULL, "this text");
+    print_entry(stream, "version", NULL, "the version");
     if (command->notes) {
         fputc('\n', stream);
         print_wrapped(stream, command->notes, 0);
@@ -64,15 +76,16 @@ void ie_args_help(const ie_command *command, FILE *stream)
     fprintf(stream, "\nexamples:\n");
     for (int i = 0; command->examples[i]; i++) fprintf(stream, "  %s\n", command->examples[i]);
     fputc('\n', stream);
-    ie_args_exit_codes(stream);
+    if (command->exit_codes) {
+        print_codes(stream, command->exit_codes);
+    } else {
+        ie_args_exit_codes(stream);
+    }
 }
 
 void ie_args_exit_codes(FILE *stream)
 {
-    static const struct {
-        int code;
-        const char *meaning;
-    } codes[] = {
+    static const ie_exit_code codes[] = {
         {0, "done"},
         {1, "internal error"},
         {2, "the command line is wrong"},
@@ -82,11 +95,9 @@ void ie_args_exit_codes(FILE *stream)
         {6, "the device failed or is absent"},
         {7, "the output cannot be written"},
         {130, "interrupted; files already finished stay, no partial file does"},
+        {0, NULL},
     };
-    fprintf(stream, "exit codes:\n");
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-        fprintf(stream, "  %-4d %s\n", codes[i].code, codes[i].meaning);
-    }
+    print_codes(stream, codes);
 }
 
 /* Insertions, deletions, replacements and swaps of neighbours that turn a into b (optimal string

@@ -1,4 +1,4 @@
-/* atomic_file.c - temporary file, fsync, rename. SPDX-License-Identifier: Apache-2.0 */
+/* atomic_file.c - temporary file, fdatasync, rename or link. SPDX-License-Identifier: Apache-2.0 */
 #include "atomic_file.h"
 
 #include <errno.h>
@@ -8,11 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_NAME_TRIES = 1000 };
+enum { MAX_NAME_TRIES = 1000, MODE = 0666 };
 
 static ie_status fail_write(const char *path, int code, ie_error *err)
 {
-    return ie_app_fail(err, IE_IO, "cannot write %s: %s", path, strerror(code));
+    (void)ie_app_fail(err, IE_IO, "cannot write %s: %s", path, strerror(code));
+    if (err) err->native = code;
+    return IE_IO;
 }
 
 /* The name to rename to. A symbolic link stays a link, and the file it points to is replaced. */
@@ -38,48 +40,102 @@ static ie_status final_path(char **out, const char *path, ie_error *err)
     return IE_OK;
 }
 
-/* Create FOLDER/.imagen-editor-PID-N.tmp. The mode follows the umask, as for any file a user
- * creates, which mkstemp's would not. Returns the descriptor or -1 with errno. */
-static int create_temporary(ie_atomic_file *file)
+/* The folder of file->path, open, and the name in it. */
+static ie_status open_folder(ie_atomic_file *file, ie_error *err)
 {
     const char *slash = strrchr(file->path, '/');
-    const int folder = slash ? (int)(slash - file->path) + 1 : 0;
+    char *folder = slash ? strndup(file->path, (size_t)(slash - file->path) + 1) : strdup(".");
+    char *name = strdup(slash ? slash + 1 : file->path);
+    const int descriptor = folder && name ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    const int code = folder && name ? errno : ENOMEM;
+    free(folder);
+    if (descriptor < 0 || name[0] == '\0') {
+        free(name);
+        if (descriptor >= 0) (void)close(descriptor);
+        return fail_write(file->path, descriptor < 0 ? code : EISDIR, err);
+    }
+    file->folder = descriptor;
+    file->name = name;
+    return IE_OK;
+}
+
+/* Create .imagen-editor-PID-N.tmp, or a file without a name. The mode follows the umask, as for any
+ * file a user creates, which mkstemp's would not. */
+static ie_status create_temporary(ie_atomic_file *file, ie_error *err)
+{
+    const int flags = O_WRONLY | O_CLOEXEC;
+    if (file->keep_old) { /* renaming needs a name, linking does not */
+        do {
+            file->descriptor = openat(file->folder, ".", flags | O_TMPFILE, MODE);
+        } while (file->descriptor < 0 && errno == EINTR);
+        if (file->descriptor >= 0) return IE_OK;
+    }
     for (int i = 0; i < MAX_NAME_TRIES; i++) {
         char *name = NULL;
-        if (asprintf(&name, "%.*s.imagen-editor-%ld-%d.tmp", folder, file->path, (long)getpid(),
-                     i) < 0) {
-            errno = ENOMEM;
-            return -1;
+        if (asprintf(&name, ".imagen-editor-%ld-%d.tmp", (long)getpid(), i) < 0) {
+            return fail_write(file->path, ENOMEM, err);
         }
-        const int descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor >= 0) {
+        file->descriptor = openat(file->folder, name, flags | O_CREAT | O_EXCL, MODE);
+        if (file->descriptor >= 0) {
             file->temporary = name;
-            return descriptor;
+            return IE_OK;
         }
         free(name);
-        if (errno != EEXIST) return -1;
+        if (errno != EEXIST && errno != EINTR) break;
     }
-    return -1;
+    return fail_write(file->path, errno, err);
 }
 
 ie_status ie_atomic_open(ie_atomic_file *file, const char *path, ie_error *err)
 {
-    *file = (ie_atomic_file){0};
+    *file = (ie_atomic_file){.descriptor = -1};
     ie_status status = final_path(&file->path, path, err);
-    if (status != IE_OK) goto done;
-    const int descriptor = create_temporary(file);
-    if (descriptor < 0) {
-        status = fail_write(path, errno, err);
-        goto done;
+    if (status == IE_OK) status = open_folder(file, err);
+    if (status == IE_OK) status = create_temporary(file, err);
+    if (status == IE_OK) {
+        file->stream = fdopen(file->descriptor, "wb");
+        if (!file->stream) status = fail_write(path, errno, err);
     }
-    file->stream = fdopen(descriptor, "wb");
-    if (!file->stream) {
-        status = fail_write(path, errno, err);
-        (void)close(descriptor);
-    }
-done:
     if (status != IE_OK) ie_atomic_abandon(file);
     return status;
+}
+
+ie_status ie_atomic_open_new(ie_atomic_file *file, int folder, const char *name, const char *path,
+                             ie_error *err)
+{
+    *file = (ie_atomic_file){.descriptor = -1, .keep_old = true};
+    file->path = strdup(path);
+    file->name = strdup(name);
+    if (!file->path || !file->name) {
+        free(file->name);
+        file->name = NULL;
+        ie_atomic_abandon(file);
+        return ie_app_fail(err, IE_NO_MEMORY, "out of memory naming %s", path);
+    }
+    file->folder = fcntl(folder, F_DUPFD_CLOEXEC, 0);
+    if (file->folder < 0) {
+        const int code = errno;
+        free(file->name);
+        file->name = NULL;
+        ie_atomic_abandon(file);
+        return fail_write(path, code, err);
+    }
+    const ie_status status = create_temporary(file, err);
+    if (status != IE_OK) ie_atomic_abandon(file);
+    return status;
+}
+
+ie_status ie_atomic_write(ie_atomic_file *file, const void *data, size_t bytes, ie_error *err)
+{
+    const char *at = data;
+    while (bytes) {
+        const ssize_t written = write(file->descriptor, at, bytes);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return fail_write(file->path, errno, err);
+        at += written;
+        bytes -= (size_t)written;
+    }
+    return IE_OK;
 }
 
 ie_status ie_atomic_check(const char *path, ie_error *err)
@@ -90,37 +146,67 @@ ie_status ie_atomic_check(const char *path, ie_error *err)
     return IE_OK;
 }
 
-/* The rename itself must reach the disk. Some file systems cannot sync a folder: the data is safe
- * all the same. */
-static void sync_folder(const char *path)
+/* Returns 0, or the errno of what did not reach the disk. The descriptor is closed. */
+static int flush_and_close(ie_atomic_file *file)
 {
-    char *copy = strdup(path);
-    if (!copy) return;
-    char *slash = strrchr(copy, '/');
-    if (slash) slash[slash == copy ? 1 : 0] = '\0';
-    const int folder = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0) {
-        (void)fsync(folder);
-        (void)close(folder);
+    int code = 0;
+    if (file->stream && (fflush(file->stream) || ferror(file->stream))) code = errno ? errno : EIO;
+    while (!code && fdatasync(file->descriptor)) {
+        if (errno != EINTR) code = errno;
     }
-    free(copy);
+    /* A nameless file is linked while it is open. */
+    if (!file->temporary && file->keep_old) return code;
+    const int failed = file->stream ? fclose(file->stream) : close(file->descriptor);
+    file->stream = NULL;
+    file->descriptor = -1;
+    return code ? code : failed && errno != EINTR ? errno : 0;
+}
+
+/* Link the temporary file under its name, which must be free. Returns 0 or errno. */
+static int link_new(ie_atomic_file *file)
+{
+    int failed;
+    do {
+        if (file->temporary) {
+            failed = linkat(file->folder, file->temporary, file->folder, file->name, 0);
+        } else {
+            char open_file[64];
+            (void)snprintf(open_file, sizeof open_file, "/proc/self/fd/%d", file->descriptor);
+            failed = linkat(AT_FDCWD, open_file, file->folder, file->name, AT_SYMLINK_FOLLOW);
+        }
+    } while (failed && errno == EINTR);
+    if (!failed) return 0;
+    if (file->temporary && (errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK)) {
+        /* A file system without links. */
+        if (renameat2(file->folder, file->temporary, file->folder, file->name, RENAME_NOREPLACE)) {
+            return errno;
+        }
+        free(file->temporary);
+        file->temporary = NULL;
+        return 0;
+    }
+    return errno;
+}
+
+static int rename_over(ie_atomic_file *file)
+{
+    if (renameat(file->folder, file->temporary, file->folder, file->name)) return errno;
+    free(file->temporary);
+    file->temporary = NULL;
+    return 0;
 }
 
 ie_status ie_atomic_commit(ie_atomic_file *file, ie_error *err)
 {
     ie_status status = IE_OK;
-    const int failed = fflush(file->stream) || ferror(file->stream) || fsync(fileno(file->stream));
-    const int flush_code = errno;
-    const int closed_badly = fclose(file->stream);
-    file->stream = NULL;
-    if (failed || closed_badly) {
-        status = fail_write(file->path, failed ? flush_code : errno, err);
-    } else if (rename(file->temporary, file->path)) {
-        status = fail_write(file->path, errno, err);
+    int code = flush_and_close(file);
+    if (!code) code = file->keep_old ? link_new(file) : rename_over(file);
+    if (code) {
+        status = fail_write(file->path, code, err);
     } else {
-        free(file->temporary);
-        file->temporary = NULL;
-        sync_folder(file->path);
+        /* The name itself must reach the disk. Some file systems cannot sync a folder: the data is
+         * safe all the same. */
+        (void)fsync(file->folder);
     }
     ie_atomic_abandon(file);
     return status;
@@ -128,9 +214,15 @@ ie_status ie_atomic_commit(ie_atomic_file *file, ie_error *err)
 
 void ie_atomic_abandon(ie_atomic_file *file)
 {
-    if (file->stream) (void)fclose(file->stream);
-    if (file->temporary) (void)unlink(file->temporary);
+    if (file->stream) {
+        (void)fclose(file->stream);
+    } else if (file->name && file->descriptor >= 0) {
+        (void)close(file->descriptor);
+    }
+    if (file->temporary) (void)unlinkat(file->folder, file->temporary, 0);
+    if (file->name) (void)close(file->folder);
     free(file->temporary);
+    free(file->name);
     free(file->path);
     *file = (ie_atomic_file){0};
 }

@@ -4,8 +4,10 @@
 
 #include "args.h"
 
+extern const ie_command ie_command_batch;
 extern const ie_command ie_command_edit;
 extern const ie_command ie_command_inspect;
 extern const ie_command ie_command_mask;
+extern const ie_command ie_command_status;
 
 #endif

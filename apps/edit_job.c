@@ -99,33 +99,45 @@ static ie_status check_outputs(const ie_edit_values *v, ie_error *err)
     return ie_atomic_check(path, err);
 }
 
-static ie_status read_mask(ie_edit_job *job, uint64_t max_pixels, ie_error *err)
+/* The checks that need the pixels, and room for the result. `mask_file` stays the caller's. */
+static ie_status accept_pixels(ie_edit_job *job, const ie_image *mask_file, ie_error *err)
 {
     const ie_edit_values *v = job->values;
     const ie_mask_rules rules = {(ie_mask_edit)v->mask_edit, v->feather > 0, v->mask};
-    ie_image file;
-    IE_APP_TRY(ie_image_read(&file, v->mask, max_pixels, err));
-    ie_status status = ie_mask_check_size(&file.pixels, v->mask, &job->image.pixels, v->image, err);
-    if (status == IE_OK) status = ie_mask_from_image(&job->mask, &file, &rules, err);
-    ie_image_release(&file);
+    const ie_pixels *p = &job->image.pixels;
+    ie_image_format format;
+    IE_APP_TRY(ie_image_format_of(&format, v->output, err));
+    IE_APP_TRY(ie_image_check_format(format, p, v->output, err));
+    IE_APP_TRY(ie_mask_check_size(&mask_file->pixels, v->mask, p, v->image, err));
+    IE_APP_TRY(ie_mask_from_image(&job->mask, mask_file, &rules, err));
+    IE_APP_TRY(ie_image_create(&job->result, p->width, p->height, p->channels, p->bits, err));
+    job->result.colour = job->image.colour; /* lent: release knows */
+    return IE_OK;
+}
+
+ie_status ie_edit_job_take(ie_edit_job *job, const ie_edit_values *v, ie_image *image,
+                           ie_image *mask_file, ie_error *err)
+{
+    *job = (ie_edit_job){.values = v, .image = *image};
+    *image = (ie_image){0};
+    ie_status status = check_values(v, err);
+    if (status == IE_OK) status = accept_pixels(job, mask_file, err);
+    ie_image_release(mask_file);
     return status;
 }
 
 ie_status ie_edit_job_prepare(ie_edit_job *job, const ie_edit_values *v, ie_error *err)
 {
     const uint64_t max_pixels = (uint64_t)v->max_megapixels * IE_IMAGE_MEGAPIXEL;
-    ie_image_format format;
+    ie_image mask_file;
     *job = (ie_edit_job){.values = v};
     IE_APP_TRY(check_values(v, err));
-    IE_APP_TRY(ie_image_format_of(&format, v->output, err));
     IE_APP_TRY(ie_image_read(&job->image, v->image, max_pixels, err));
-    IE_APP_TRY(ie_image_check_format(format, &job->image.pixels, v->output, err));
-    IE_APP_TRY(read_mask(job, max_pixels, err));
-    IE_APP_TRY(check_outputs(v, err));
-    const ie_pixels *p = &job->image.pixels;
-    IE_APP_TRY(ie_image_create(&job->result, p->width, p->height, p->channels, p->bits, err));
-    job->result.colour = job->image.colour; /* lent: release knows */
-    return IE_OK;
+    IE_APP_TRY(ie_image_read(&mask_file, v->mask, max_pixels, err));
+    const ie_status status = accept_pixels(job, &mask_file, err);
+    ie_image_release(&mask_file);
+    IE_APP_TRY(status);
+    return check_outputs(v, err);
 }
 
 void ie_edit_job_release(ie_edit_job *job)
@@ -134,4 +146,32 @@ void ie_edit_job_release(ie_edit_job *job)
     ie_image_release(&job->image);
     ie_image_release(&job->mask);
     ie_image_release(&job->result);
+}
+
+/* ---- what the engine is asked for ------------------------------------------------------------ */
+
+void ie_edit_job_request(const ie_edit_job *job, ie_request *r)
+{
+    const ie_edit_values *v = job->values;
+    r->image = job->image.pixels;
+    r->mask = job->mask.pixels;
+    r->output = job->result.pixels;
+    r->prompt = v->prompt;
+    memcpy(r->steps, v->steps.steps, sizeof r->steps);
+    memcpy(r->guidance, v->guidance.stages, sizeof r->guidance);
+    r->sampler = (ie_sampler)v->sampler;
+    r->feather = v->feather;
+}
+
+ie_status ie_edit_check_stages(const ie_edit_values *v, int stage_count, ie_error *err)
+{
+    const int given[2] = {v->steps.count, v->guidance.count};
+    static const char *const names[2] = {"--steps", "--guidance"};
+    for (int i = 0; i < 2; i++) {
+        if (given[i] > stage_count) {
+            return ie_app_fail(err, IE_BAD_ARGUMENT, "%s names %d stages, but the model has %d",
+                               names[i], given[i], stage_count);
+        }
+    }
+    return IE_OK;
 }

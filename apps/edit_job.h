@@ -34,6 +34,18 @@ typedef struct ie_edit_job {
 ie_status ie_edit_job_prepare(ie_edit_job *job, const ie_edit_values *values, ie_error *err);
 void ie_edit_job_release(ie_edit_job *job);
 
+/* The same from an image and a mask file that were read already; both are the job's after the call,
+ * whatever it returns. Outputs are not looked at. */
+ie_status ie_edit_job_take(ie_edit_job *job, const ie_edit_values *values, ie_image *image,
+                           ie_image *mask_file, ie_error *err);
+
+/* Fill in, over ie_request_default's values, what the engine is asked for: all but the seed, the
+ * callbacks and `user`. */
+void ie_edit_job_request(const ie_edit_job *job, ie_request *request);
+
+/* IE_BAD_ARGUMENT when --steps or --guidance name more stages than the model has. */
+ie_status ie_edit_check_stages(const ie_edit_values *values, int stage_count, ie_error *err);
+
 /* The output's name: as given for one result; for several, "out.png" is out-1.png for index 0, and
  * so on. */
 ie_status ie_edit_output_path(char out[PATH_MAX], const ie_edit_values *values, int index,

@@ -9,8 +9,6 @@
 #include "provenance.h"
 #include "units.h"
 
-#include <string.h>
-
 /* One call of ie_edit_run; what the engine's callbacks get to see. */
 typedef struct edit_run {
     ie_edit_job *job;
@@ -120,34 +118,13 @@ static void on_stage_done(void *user, int stage, const ie_pixels *pixels)
 
 /* ---- the work -------------------------------------------------------------------------------- */
 
-static ie_status check_stages(const edit_run *run, ie_error *err)
-{
-    const int given[2] = {run->values->steps.count, run->values->guidance.count};
-    static const char *const names[2] = {"--steps", "--guidance"};
-    for (int i = 0; i < 2; i++) {
-        if (given[i] > run->info.stage_count) {
-            return ie_app_fail(err, IE_BAD_ARGUMENT, "%s names %d stages, but the model has %d",
-                               names[i], given[i], run->info.stage_count);
-        }
-    }
-    return IE_OK;
-}
-
 static void fill_request(edit_run *run)
 {
-    const ie_edit_values *v = run->values;
     ie_request *r = &run->request;
     ie_request_default(r);
-    r->image = run->job->image.pixels;
-    r->mask = run->job->mask.pixels;
-    r->output = run->job->result.pixels;
-    r->prompt = v->prompt;
-    memcpy(r->steps, v->steps.steps, sizeof r->steps);
-    memcpy(r->guidance, v->guidance.stages, sizeof r->guidance);
-    r->sampler = (ie_sampler)v->sampler;
-    r->feather = v->feather;
+    ie_edit_job_request(run->job, r);
     r->progress = on_progress;
-    r->stage_done = v->save_stages ? on_stage_done : NULL;
+    r->stage_done = run->values->save_stages ? on_stage_done : NULL;
     r->user = run;
 }
 
@@ -162,7 +139,7 @@ static ie_status open_model(edit_run *run, ie_error *err)
     IE_APP_TRY(ie_model_path_here(run->model_dir, v->model, err));
     IE_APP_TRY(ie_engine_open(&run->engine, run->model_dir, &options, err));
     ie_engine_describe(run->engine, &run->info);
-    return check_stages(run, err);
+    return ie_edit_check_stages(v, run->info.stage_count, err);
 }
 
 static ie_status write_result(edit_run *run, ie_error *err)

@@ -214,6 +214,18 @@ unreadable:
     return ie_app_fail(err, IE_BAD_INPUT, "cannot read %s: %s", path, strerror(errno));
 }
 
+ie_status ie_image_read_open(ie_image *out, int descriptor, const char *name, uint64_t max_pixels,
+                             ie_error *err)
+{
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    *out = (ie_image){0};
+    ie_status status = read_descriptor(descriptor, name, &data, &bytes, err);
+    if (status == IE_OK) status = ie_image_decode(out, data, bytes, name, max_pixels, err);
+    free(data);
+    return status;
+}
+
 ie_status ie_image_read(ie_image *out, const char *path, uint64_t max_pixels, ie_error *err)
 {
     *out = (ie_image){0};
@@ -222,12 +234,8 @@ ie_status ie_image_read(ie_image *out, const char *path, uint64_t max_pixels, ie
     if (descriptor < 0) {
         return ie_app_fail(err, IE_BAD_INPUT, "cannot read %s: %s", path, strerror(errno));
     }
-    uint8_t *data = NULL;
-    size_t bytes = 0;
-    ie_status status = read_descriptor(descriptor, path, &data, &bytes, err);
+    const ie_status status = ie_image_read_open(out, descriptor, path, max_pixels, err);
     (void)close(descriptor);
-    if (status == IE_OK) status = ie_image_decode(out, data, bytes, path, max_pixels, err);
-    free(data);
     return status;
 }
 
@@ -274,6 +282,26 @@ ie_status ie_image_check_format(ie_image_format format, const ie_pixels *pixels,
                            path, pixels->width, pixels->height, c->name, c->max_side);
     }
     return IE_OK;
+}
+
+ie_status ie_image_encode(ie_image *image, const char *path, const ie_write_options *options,
+                          char **data, size_t *bytes, ie_error *err)
+{
+    ie_image_format format;
+    *data = NULL;
+    IE_APP_TRY(ie_image_format_of(&format, path, err));
+    IE_APP_TRY(ie_image_check_format(format, &image->pixels, path, err));
+    FILE *stream = open_memstream(data, bytes);
+    if (!stream) return ie_app_fail(err, IE_NO_MEMORY, "no memory to encode %s", path);
+    ie_status status = codec_of(format)->encode(image, stream, options, path, err);
+    if (fclose(stream) && status == IE_OK) {
+        status = ie_app_fail(err, IE_NO_MEMORY, "no memory to encode %s", path);
+    }
+    if (status != IE_OK) {
+        free(*data);
+        *data = NULL;
+    }
+    return status;
 }
 
 ie_status ie_image_write(ie_image *image, const char *path, const ie_write_options *options,

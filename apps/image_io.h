@@ -41,6 +41,9 @@ typedef struct ie_image {
  * exactly. Refused (IE_BAD_INPUT): what cannot be read, is damaged, or has more than max_pixels
  * pixels. */
 ie_status ie_image_read(ie_image *out, const char *path, uint64_t max_pixels, ie_error *err);
+/* The same from an open file, which stays open; `name` stands for it in messages. */
+ie_status ie_image_read_open(ie_image *out, int descriptor, const char *name, uint64_t max_pixels,
+                             ie_error *err);
 /* The same from memory; `name` stands for the file in messages. */
 ie_status ie_image_decode(ie_image *out, const uint8_t *data, size_t bytes, const char *name,
                           uint64_t max_pixels, ie_error *err);
@@ -67,6 +70,10 @@ typedef struct ie_write_options {
     const ie_text_entry *text; /* PNG only: written as iTXt */
     int text_count;
 } ie_write_options;
+
+/* The bytes of the file that ie_image_write would write under that name; *data is malloc'ed. */
+ie_status ie_image_encode(ie_image *image, const char *path, const ie_write_options *options,
+                          char **data, size_t *bytes, ie_error *err);
 
 /* Write atomically (atomic_file.h), format by extension. image->note says what could not be
  * kept. */

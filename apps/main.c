@@ -8,8 +8,8 @@
 
 enum { EXIT_INTERNAL = 1 };
 
-static const ie_command *const commands[] = {&ie_command_edit, &ie_command_inspect,
-                                             &ie_command_mask};
+static const ie_command *const commands[] = {
+    &ie_command_edit, &ie_command_batch, &ie_command_status, &ie_command_mask, &ie_command_inspect};
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_help(FILE *stream)
@@ -25,6 +25,7 @@ static void print_help(FILE *stream)
             "  imagen-editor mask --image photo.jpg --ellipse 512,400,160,120 --output mask.png\n"
             "  imagen-editor edit --image photo.jpg --mask mask.png \\\n"
             "      --prompt \"a glass fish bowl\" --output edited.png\n"
+            "  imagen-editor batch jobs.jsonl --output-dir out\n"
             "  imagen-editor inspect\n"
             "  imagen-editor edit --help\n\n");
     ie_args_exit_codes(stream);
@@ -68,7 +69,8 @@ static int run_command(const ie_command *command, int argc, char **argv)
     }
     if (command->release) command->release(values);
     free(values);
-    return finish(status, &err);
+    const int code = finish(status, &err);
+    return command->exit_code ? command->exit_code((ie_status)code) : code;
 }
 
 static int unknown_command(const char *text)
@@ -79,7 +81,8 @@ static int unknown_command(const char *text)
     if (near) {
         ie_note("there is no command %s; did you mean %s?", text, near);
     } else {
-        ie_note("there is no command %s: legal are edit, inspect, mask (imagen-editor --help)",
+        ie_note("there is no command %s: legal are edit, batch, status, mask, inspect "
+                "(imagen-editor --help)",
                 text);
     }
     return IE_BAD_ARGUMENT;

@@ -24,7 +24,7 @@ ie_progress_style ie_progress_style_for(FILE *stream)
     return isatty(fileno(stream)) ? IE_PROGRESS_BAR : IE_PROGRESS_LINES;
 }
 
-static int terminal_columns(FILE *stream)
+int ie_terminal_columns(FILE *stream)
 {
     struct winsize size = {0};
     const int descriptor = fileno(stream);
@@ -37,7 +37,7 @@ static int terminal_columns(FILE *stream)
 void ie_progress_begin(ie_progress *p, ie_progress_style style, FILE *stream, double begin)
 {
     *p = (ie_progress){.style = style, .stream = stream, .stage = -1, .stage_begin = begin};
-    if (style == IE_PROGRESS_BAR) p->columns = terminal_columns(stream);
+    if (style == IE_PROGRESS_BAR) p->columns = ie_terminal_columns(stream);
 }
 
 /* "name [#####.....] 12/64 0:40 left", no wider than the terminal; the bar itself goes first when

@@ -38,6 +38,9 @@ void ie_progress_step(ie_progress *p, const char *name, int stage, int step, int
 /* End an open bar, so that another line can be printed. */
 void ie_progress_end_line(ie_progress *p);
 
+/* Of the terminal that `stream` is, 80 when it is none; at most 120. */
+int ie_terminal_columns(FILE *stream);
+
 /* Seconds of a clock that only goes forward. */
 double ie_clock_seconds(void);
 

@@ -9,16 +9,16 @@ echo "help and versions"
 "$binary" >stdout 2>stderr
 { [ $? -eq 2 ] && [ ! -s stdout ] && grep -q '^usage: imagen-editor COMMAND' stderr; } || wrong \
     "no arguments"
-for help in "--help" "-h" "help" "edit --help" "inspect --help" "mask --help" \
-    "edit --image --help"; do
+for help in "--help" "-h" "help" "edit --help" "inspect --help" "mask --help" "batch --help" \
+    "status --help" "edit --image --help"; do
     # shellcheck disable=SC2086  # words
     expect 0 '' $help
-    holds "$help names the exit codes" grep -q '^  130 ' stdout
+    holds "$help names the exit codes" grep -qE '^  (130|143) ' stdout
     holds "$help has examples" grep -q '^examples:' stdout
     holds "$help fits 100 columns" lacks grep -q '.\{101\}' stdout
     holds "$help is silent on stderr" [ ! -s stderr ]
 done
-for version in "--version" "edit --version" "mask --version" "inspect --version"; do
+for version in "--version" "edit --version" "mask --version" "inspect --version" "batch --version"; do
     # shellcheck disable=SC2086
     expect 0 '' $version
     holds "$version" grep -qx 'imagen-editor [0-9.]* (library [0-9.]*)' stdout
@@ -28,7 +28,7 @@ done
 
 echo "the command line (2)"
 expect 2 'there is no command edti; did you mean edit?' edti
-expect 2 'there is no command frobnicate: legal are edit, inspect, mask' frobnicate
+expect 2 'there is no command frobnicate: legal are edit, batch, status, mask, inspect' frobnicate
 expect 2 'there is no command --model' --model x
 expect 2 'edit needs --image FILE' edit
 expect 2 'edit has no option --stpes; did you mean --steps?' edit --stpes 3
@@ -115,8 +115,8 @@ rm "broken/$first/model.safetensors"
 expect 4 "$first" edit --model broken --device "$device" --prompt "a fish" "${good[@]}"
 
 echo "memory (5), devices (6), outputs (7)"
-# 675 MB of pixels are asked for: refused by the address space's limit, or by the sanitizer's \
-    where there is one.
+# 675 MB of pixels are asked for: refused by the address space's limit, or by the sanitizer's
+# where there is one.
 (
     if nm "$binary" 2>/dev/null | grep -q __asan_init; then
         export ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=300

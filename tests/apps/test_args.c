@@ -231,9 +231,58 @@ static void help_names_every_option_and_its_range(void **state)
     }
 }
 
+static void an_operand_needs_no_name(void **state)
+{
+    (void)state;
+    static const ie_option with_operand[] = {
+        {.name = "list",
+         .value = "LIST",
+         .kind = IE_OPTION_TEXT,
+         .help = "the list",
+         .offset = offsetof(toy_values, image),
+         .operand = true,
+         .required = true},
+        {.name = "quiet",
+         .kind = IE_OPTION_FLAG,
+         .help = "hush",
+         .offset = offsetof(toy_values, quiet)},
+    };
+    ie_command command = toy;
+    command.options = with_operand;
+    command.option_count = COUNT(with_operand);
+    static const struct {
+        const char *arguments[3];
+        int count;
+        const char *says; /* NULL: read */
+    } cases[] = {
+        {{"a.txt"}, 1, NULL},
+        {{"a.txt", "--quiet"}, 2, NULL},
+        {{"--quiet", "a.txt"}, 2, NULL},
+        {{"--quiet"}, 1, "toy needs LIST"},
+        {{"a.txt", "b.txt"}, 2, "toy takes one LIST, and \"b.txt\" is a second"},
+        {{"--list", "a.txt"}, 2, "toy has no option --list"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        toy_values values = {0};
+        ie_args_action action;
+        ie_error err = {0};
+        char *arguments[3];
+        memcpy(arguments, cases[i].arguments, sizeof arguments);
+        const ie_status status =
+            ie_args_parse(&command, cases[i].count, arguments, &values, &action, &err);
+        if (cases[i].says) {
+            assert_says(status, IE_BAD_ARGUMENT, &err, cases[i].says);
+        } else {
+            assert_int_equal(status, IE_OK);
+            assert_string_equal(values.image, "a.txt");
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_operand_needs_no_name),
         cmocka_unit_test(a_full_line_is_read),
         cmocka_unit_test(wrong_lines_are_refused_with_what_is_legal),
         cmocka_unit_test(help_and_version_win_over_errors),
