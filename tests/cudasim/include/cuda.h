@@ -17,10 +17,11 @@ typedef enum cudaError_enum { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1 } C
 typedef uint32_t cuuint32_t;
 typedef uint64_t cuuint64_t;
 
-/* The argument of a bulk tensor copy: opaque, 128 bytes, 64-byte aligned. */
+/* The argument of a bulk tensor copy: opaque. Aligned as in version 13 of the toolkit (in 12 it
+ * was 64): a translated kernel expects its parameters where nvcc has put them. */
 typedef struct CUtensorMap_st {
     cuuint64_t opaque[16];
-} CUDASIM_ALIGNED(64) CUtensorMap;
+} CUDASIM_ALIGNED(128) CUtensorMap;
 
 typedef enum CUtensorMapDataType_enum {
     CU_TENSOR_MAP_DATA_TYPE_UINT8 = 0,
