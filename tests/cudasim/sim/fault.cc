@@ -34,24 +34,34 @@ static void on_fault(int signal, siginfo_t *info, void *context)
          line.empty() ? "" : ", at ", line.c_str());
 }
 
-namespace
+static struct sigaction before[2]; /* whoever handled faults: a test framework does */
+
+/* On a stack of its own: a thread's may be what ran over. */
+void watch_faults()
 {
-/* Before main: the handler needs a stack of its own, a thread's may be what ran over. */
-struct Installed {
-    Installed()
-    {
-        static char stack[64 << 10];
-        stack_t alternative = {};
-        alternative.ss_sp = stack;
-        alternative.ss_size = sizeof stack;
-        sigaltstack(&alternative, nullptr);
-        struct sigaction action = {};
-        action.sa_sigaction = on_fault;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-        sigaction(SIGSEGV, &action, nullptr);
-        sigaction(SIGBUS, &action, nullptr);
-    }
-} const installed;
-} /* namespace */
+    static char stack[64 << 10];
+    stack_t alternative = {};
+    alternative.ss_sp = stack;
+    alternative.ss_size = sizeof stack;
+    sigaltstack(&alternative, nullptr);
+    struct sigaction action = {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGSEGV, &action, &before[0]);
+    sigaction(SIGBUS, &action, &before[1]);
+}
+
+void unwatch_faults()
+{
+    sigaction(SIGSEGV, &before[0], nullptr);
+    sigaction(SIGBUS, &before[1], nullptr);
+}
+#else
+void watch_faults()
+{
+}
+void unwatch_faults()
+{
+}
 #endif
 } /* namespace cudasim */

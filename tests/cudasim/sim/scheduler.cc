@@ -356,6 +356,7 @@ void run_grid(const Grid &grid)
     blockDim = grid.block;
     gridDim = grid.grid;
     race_begin_launch();
+    watch_faults();
 
     const dim3 c = grid.cluster, n(grid.grid.x / c.x, grid.grid.y / c.y, grid.grid.z / c.z);
     std::vector<unsigned> order(size_t{n.x} * n.y * n.z);
@@ -386,6 +387,7 @@ void run_grid(const Grid &grid)
         }
         run_resident();
     }
+    unwatch_faults();
     race_end_launch();
     machine.grid = nullptr;
 }

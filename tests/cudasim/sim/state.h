@@ -144,6 +144,10 @@ bool happens_now(); /* for operations that a group completes: at issue, or when 
 void run_grid(const Grid &grid);
 void thread_exits(Thread &thread); /* barriers no longer wait for it */
 
+/* fault.cc: while a grid runs */
+void watch_faults();
+void unwatch_faults();
+
 /* ---- meetings -------------------------------------------------------------------------------- */
 
 using Act = std::function<void(Meeting &)>;
