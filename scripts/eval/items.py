@@ -46,8 +46,7 @@ class Item:
     def asked(self, prompt: str) -> dict[str, str]:
         """The attributes that a prompt names and a picture can be judged by, with their values.
 
-        `kind` is always asked for; of a primitive it is its shape. Several things have no size of
-        their own, and what a sign says is not judged (README.md).
+        `kind` is always asked for; of a primitive it is its shape. What a sign says is not judged.
         """
         row = self.row
         result = {"kind": row["kind"]}
@@ -57,8 +56,6 @@ class Item:
         for name in ("colour", "material", "size"):
             if row[name] and (rich or row["attribute"] == name):
                 result[name] = row[name]
-        if "count" in result:
-            result.pop("size", None)
         return result
 
 

@@ -1,15 +1,15 @@
 """The attribute judge: what is in the masked part of a picture.
 
-Two small networks of the same make, trained on renders only. The finder sees a window around the
-mask and says whether there is a thing and where. The reader sees a window around that place, as
-large as the thing, and says what it is; it corrects the place, and looks a second time. The size
-comes from the corrected box and the camera (Ruler).
+Two small networks, trained on renders only. The finder sees a window around the mask and says where
+in it things are, and how large; so it also says how many, and whether there is anything. The reader
+sees a window around one of them, as large as the thing, and says what it is; it corrects the box,
+and looks a second time. The size comes from the corrected box and the camera (Ruler).
 
 SPDX-License-Identifier: Apache-2.0
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,10 @@ from .judge_data import ANSWERS
 FORMAT = "imagen-editor-judge"
 ROOM = {"finder": 1.2, "reader": 1.4}  # a window's side in longer sides of the box inside
 WIDTHS = (24, 48, 96, 128)
+GRID = SIDE // 2  # cells of the finder's map
 LOOKS = 2
+SURE = 0.35  # a peak of the finder's map is a thing from here on
+SAME = 0.55  # two boxes that share so much of their union are one thing
 
 
 class Block(nn.Module):
@@ -43,35 +46,68 @@ class Block(nn.Module):
         return F.relu(x + self.norm2(self.conv2(x)))
 
 
-class Net(nn.Module):
-    """Crops [N, 4, SIDE, SIDE] in [-1, 1] to `outputs` numbers and a box [N, 4].
+def stem() -> nn.Sequential:
+    conv = nn.Conv2d(4, WIDTHS[0], 5, stride=2, padding=2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(WIDTHS[0]), nn.ReLU())
 
-    Where something is says the last map as a whole; what it is made of, the mean and the maximum of
-    the one before.
+
+class Finder(nn.Module):
+    """Crops [N, 4, SIDE, SIDE] in [-1, 1] to a map [N, 5, GRID, GRID].
+
+    Of every cell: whether a thing has its middle there (a logit), and its left, top, right and
+    bottom, counted from the cell's middle in parts of the window.
     """
 
-    def __init__(self, outputs: int):
+    def __init__(self) -> None:
         super().__init__()
-        self.outputs = outputs
-        stem = nn.Conv2d(4, WIDTHS[0], 5, stride=2, padding=2, bias=False)
-        layers = [nn.Sequential(stem, nn.BatchNorm2d(WIDTHS[0]), nn.ReLU())]
-        layers += [Block(a, b) for a, b in zip(WIDTHS, WIDTHS[1:])]
-        *body, self.last = layers
-        self.body = nn.Sequential(*body)
+        self.stem = stem()
+        self.down = nn.ModuleList(Block(a, b) for a, b in zip(WIDTHS, WIDTHS[1:]))
+        self.up = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(b, a, 1, bias=False), nn.BatchNorm2d(a))
+            for a, b in zip(WIDTHS, WIDTHS[1:])
+        )
+        self.join = nn.Sequential(
+            nn.Conv2d(WIDTHS[0], 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU()
+        )
+        self.head = nn.Conv2d(32, 5, 1)
+        nn.init.constant_(self.head.bias, -2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [self.stem(x)]
+        for block in self.down:
+            maps.append(block(maps[-1]))
+        h = maps.pop()
+        for up in reversed(self.up):
+            h = F.relu(F.interpolate(up(h), scale_factor=2.0) + maps.pop())
+        return self.head(self.join(h)).float()
+
+
+class Reader(nn.Module):
+    """Crops to the answers [N, all of them] and a box [N, 4] in parts of the window.
+
+    Where things are says the last map as a whole; what they are made of, the mean and the maximum
+    of the one before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        *blocks, self.last = [Block(a, b) for a, b in zip(WIDTHS, WIDTHS[1:])]
+        self.body = nn.Sequential(stem(), *blocks)
         places = (SIDE >> len(WIDTHS)) ** 2
         self.mix = nn.Linear(WIDTHS[-1] * places, 192)
-        self.head = nn.Linear(192 + 2 * WIDTHS[-2], outputs + 4)
+        self.answers = sum(map(len, ANSWERS.values()))
+        self.head = nn.Linear(192 + 2 * WIDTHS[-2], self.answers + 4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h = self.body(x)
         where = F.relu(self.mix(self.last(h).flatten(1)))
         what = torch.cat([where, h.mean((2, 3)), h.amax((2, 3))], 1)
         out = self.head(F.dropout(what, 0.2, self.training)).float()
-        return out[:, : self.outputs], out[:, self.outputs :]
+        return out[:, : self.answers], out[:, self.answers :]
 
 
-def new_nets() -> dict[str, Net]:
-    return {"finder": Net(1), "reader": Net(sum(map(len, ANSWERS.values())))}
+def new_nets() -> dict[str, nn.Module]:
+    return {"finder": Finder(), "reader": Reader()}
 
 
 def split(logits: Tensor) -> dict[str, Tensor]:
@@ -83,6 +119,22 @@ def split(logits: Tensor) -> dict[str, Tensor]:
 def prepared(crops: np.ndarray | Tensor) -> Tensor:
     """u8 [N, SIDE, SIDE, 4] to f32 [N, 4, SIDE, SIDE] in [-1, 1]."""
     return torch.as_tensor(crops).permute(0, 3, 1, 2).float() * (2 / 255) - 1
+
+
+def middles() -> Tensor:
+    """x, y, x, y of every cell's middle in parts of the window, [4, GRID, GRID]."""
+    at = (torch.arange(GRID) + 0.5) / GRID
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    return torch.stack([x, y, x, y])
+
+
+def peaks(found: Tensor) -> list[tuple[float, Tensor]]:
+    """Score and box, in parts of the window, of the things in one map [5, GRID, GRID]."""
+    score = found[0].sigmoid()
+    highest = F.max_pool2d(score[None], 3, stride=1, padding=1)[0]
+    boxes = found[1:] + middles()
+    cells = torch.nonzero((score == highest) & (score > SURE)).tolist()
+    return [(float(score[row, column]), boxes[:, row, column]) for row, column in cells]
 
 
 class Ruler:
@@ -106,13 +158,16 @@ class Ruler:
 
 @dataclass
 class Verdict:
-    present: bool
-    said: dict[str, str]  # an answer to every question, and "size"
-    box: Box  # where it is, in pixels
+    said: dict[str, str] = field(default_factory=dict)  # answers, "size", "count"; empty: nothing
+    boxes: list[Box] = field(default_factory=list)  # of the things, in pixels
+
+    @property
+    def present(self) -> bool:
+        return bool(self.boxes)
 
 
 class Judge:
-    def __init__(self, nets: dict[str, Net], ruler: Ruler):
+    def __init__(self, nets: dict[str, nn.Module], ruler: Ruler):
         self.nets = {name: net.eval() for name, net in nets.items()}
         self.ruler = ruler
 
@@ -134,29 +189,64 @@ class Judge:
         return Judge(nets, Ruler(content["units"]))
 
     @torch.no_grad()
-    def look(self, name: str, picture: Image.Image, mask: Image.Image, window: Window):
-        """Numbers and box of one window, the box in pixels."""
-        numbers, part = self.nets[name](prepared(crop(picture, mask, window)[None]))
-        return numbers[0], outside(part[0].numpy(), window)
-
     def judge(self, picture: Image.Image, mask: np.ndarray, camera: Camera) -> Verdict:
-        """What the masked part of a square picture shows."""
-        size = picture.width
+        """What the masked part of a square picture shows.
+
+        Of several things the most answers count together: the reader's numbers are added.
+        """
         grey = Image.fromarray(mask.astype(np.uint8) * 255)
-        place = tuple(float(v) for v in regions.bounds(mask))
-        score, box = self.look("finder", picture, grey, window_around(place, size, ROOM["finder"]))
+        boxes = self.find(picture, grey, mask)
+        if not boxes:
+            return Verdict()
+        numbers, boxes = self.read(picture, grey, boxes)
+        kept = distinct(boxes)
+        boxes = [boxes[i] for i in kept]
+        answers = {q: x.log_softmax(-1).sum(0) for q, x in split(numbers[kept]).items()}
+        said = {q: ANSWERS[q][int(x.argmax())] for q, x in answers.items()}
+        said["count"] = str(len(boxes))
+        size = picture.width
+        heights = [height_of(camera, tuple(edge / size for edge in box)) for box in boxes]
+        said["size"] = self.ruler.size(said["kind"], float(np.median(heights)))
+        return Verdict(said, boxes)
+
+    def find(self, picture: Image.Image, grey: Image.Image, mask: np.ndarray) -> list[Box]:
+        """The things whose middle is masked, the surest first."""
+        window = window_around(regions.bounds(mask), picture.width, ROOM["finder"])
+        found = peaks(self.nets["finder"](prepared(crop(picture, grey, window)[None]))[0])
+        ordered = sorted(found, key=lambda pair: -pair[0])
+        boxes = [within(outside(part.tolist(), window), picture.width) for _, part in ordered]
+        hidden = [mask[int((b[1] + b[3]) / 2), int((b[0] + b[2]) / 2)] for b in boxes]
+        return [box for box, there in zip(boxes, hidden) if there]
+
+    def read(self, picture: Image.Image, grey: Image.Image, boxes: list[Box]):
+        """The reader's numbers [things, answers] and its boxes."""
         for _ in range(LOOKS):
-            window = window_around(within(box, size), size, ROOM["reader"])
-            numbers, box = self.look("reader", picture, grey, window)
-        said = {q: ANSWERS[q][int(x.argmax())] for q, x in split(numbers).items()}
-        parts = tuple(edge / size for edge in box)
-        said["size"] = self.ruler.size(said["kind"], height_of(camera, parts))
-        return Verdict(bool(score[0] > 0), said, box)
+            windows = [window_around(box, picture.width, ROOM["reader"]) for box in boxes]
+            crops = np.stack([crop(picture, grey, window) for window in windows])
+            numbers, parts = self.nets["reader"](prepared(crops))
+            pairs: list[tuple[list[float], Window]] = list(zip(parts.tolist(), windows))
+            boxes = [within(outside(part, window), picture.width) for part, window in pairs]
+        return numbers, boxes
 
 
 def within(box: Box, size: int) -> Box:
     """The part of a box that is in the picture, at least a few pixels of it."""
-    left, top, right, bottom = (min(max(edge, 0), size) for edge in box)
-    return min(left, size - 4), min(top, size - 4), max(right, left + 4), max(bottom, top + 4)
+    left, top, right, bottom = (min(max(edge, 0.0), float(size)) for edge in box)
+    left, top = min(left, size - 4.0), min(top, size - 4.0)
+    return left, top, max(right, left + 4), max(bottom, top + 4)
 
 
+def overlap(a: Box, b: Box) -> float:
+    """The part of the boxes' union that both cover."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, 0) * max(height, 0)
+    return both / (sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)) - both)
+
+
+def distinct(boxes: list[Box]) -> list[int]:
+    """Numbers of the boxes without those that show the same thing as an earlier one."""
+    kept: list[int] = []
+    for i, box in enumerate(boxes):
+        if all(overlap(box, boxes[k]) < SAME for k in kept):
+            kept.append(i)
+    return kept

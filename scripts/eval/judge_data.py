@@ -17,31 +17,34 @@ from ..scenes import regions
 from ..scenes import vocabulary as words
 from ..scenes.generate import annotations_of
 from ..scenes.scene import Scene, draw
+from ..scenes.testset import usable
 from .camera import Camera
 from .crops import Box
 
-# The answers of each question; "" is: nothing to say, as of the colour of plain wood.
+# The answers of each question. Where a thing has none, as plain wood no colour, it is not asked.
 ANSWERS: dict[str, tuple[str, ...]] = {
-    "kind": (*words.SHAPES, *words.OBJECTS, "sign", ""),
-    "colour": (*words.COLOURS, ""),
-    "material": (*words.MATERIALS, ""),
-    "count": tuple(str(n) for n in words.COUNTS),
+    "kind": (*words.SHAPES, *words.OBJECTS, "sign"),
+    "colour": tuple(words.COLOURS),
+    "material": words.MATERIALS,
 }
 AREAS = (0.03, 0.60)  # of masks; small ones as often as large ones
-TRIES = 8
+TRIES = 12
+ROOM = 0.02  # of the side: around a box
+SEEN = 0.0012  # of the picture: a thing of which less can be seen is not looked for
 COARSE = 64  # side of the grids on which an empty place is looked for
 LOOKED = 500  # scenes in which it is looked for
 
 
 @dataclass
 class Region:
-    """A masked place of a render: what is there, or nothing."""
+    """A masked place of a render: a group of things, or nothing."""
 
     number: int  # of the render
     mask: np.ndarray  # bool [S, S]
-    box: Box | None  # of the group, in pixels
-    truth: dict[str, str]  # the answers, and "size"
-    whole: bool = False  # the group is not cut by the picture's edge
+    truth: dict[str, str]  # the answers, "size" and "count"; empty where nothing is
+    boxes: list[Box]  # in pixels, of what can be seen of each thing
+    clear: bool = True  # next to nothing of other groups is hidden
+    usable: bool = False  # as the test set's are: not small, not cut, every thing visible
 
 
 class Renders:
@@ -83,22 +86,66 @@ def truth_of(annotation: dict) -> dict[str, str]:
             "count": str(found["count"])}  # fmt: skip
 
 
+def boxes_of(scene: Scene, groups: np.ndarray, group: int) -> list[Box]:
+    """Of the things of a group: each takes the pixels that are nearer to its middle than to others'.
+
+    Distances are in heights of the thing; one of which next to nothing can be seen has no box.
+    """
+    camera, side = camera_of(scene), groups.shape[0]
+    pixels = np.argwhere(groups == group + 1)
+    distances = []
+    for item in scene.groups[group].items:
+        scale = words.SIZES[item.size]
+        foot = camera.project(np.array([item.x, 0.0, item.z]))
+        middle = camera.project(np.array([item.x, 0.5 * scale, item.z]))
+        height = 2 * (foot[1] - middle[1]) * side
+        offset = pixels + 0.5 - np.array([middle[1], middle[0]]) * side
+        distances.append(np.linalg.norm(offset, axis=1) / height)
+    nearest = np.argmin(distances, axis=0)
+    found = [pixels[nearest == i] for i in range(len(distances))]
+    return [
+        (int(p[:, 1].min()), int(p[:, 0].min()), int(p[:, 1].max()) + 1, int(p[:, 0].max()) + 1)
+        for p in found if len(p) >= SEEN * groups.size
+    ]  # fmt: skip
+
+
 def regions_of(renders: Renders, number: int, rng: random.Random) -> list[Region]:
-    """A mask around every group that can be seen, hiding next to nothing of the others."""
-    groups = renders.groups(number)
-    side = groups.shape[0]
+    """A mask around every group that can be seen.
+
+    Clear ones where that is possible; around a group that others stand before or beside, the box.
+    """
+    scene, groups = renders.scene(number), renders.groups(number)
     result = []
-    for annotation in annotations_of(renders.scene(number), groups):
-        group = annotation["attributes"]["group"]
-        for _ in range(TRIES):
-            outline = rng.choice(regions.OUTLINES)
-            mask = regions.draw(rng, groups, group, draw_area(rng), outline)
-            if mask is not None:
-                left, top, right, bottom = box = regions.bounds(groups == group + 1)
-                whole = min(left, top) > 0 and max(right, bottom) < side
-                result.append(Region(number, mask, box, truth_of(annotation), whole))
-                break
+    for annotation in annotations_of(scene, groups):
+        group, truth = annotation["attributes"]["group"], truth_of(annotation)
+        boxes = boxes_of(scene, groups, group)
+        if not boxes:
+            continue
+        mask = clear_mask(rng, groups, group)
+        region = Region(number, mask, truth, boxes, mask is not None)
+        if mask is None:
+            region.mask = boxed(groups, regions.bounds(groups == group + 1))
+        region.usable = usable(groups, group) and len(boxes) == int(truth["count"])
+        result.append(region)
     return result
+
+
+def clear_mask(rng: random.Random, groups: np.ndarray, group: int) -> np.ndarray | None:
+    for _ in range(TRIES):
+        outline = rng.choice(regions.OUTLINES)
+        mask = regions.draw(rng, groups, group, draw_area(rng), outline)
+        if mask is not None:
+            return mask
+    return None
+
+
+def boxed(groups: np.ndarray, box: Box) -> np.ndarray:
+    """The box with a little room, as a mask."""
+    left, top, right, bottom = box
+    room = round(ROOM * groups.shape[0])
+    mask = np.zeros_like(groups, dtype=bool)
+    mask[max(top - room, 0) : bottom + room, max(left - room, 0) : right + room] = True
+    return mask
 
 
 def coarse(shown: np.ndarray) -> np.ndarray:
@@ -127,4 +174,4 @@ class Empties:
         if not free.any():
             return None
         number = self.numbers[tried[int(free.argmax())]]
-        return Region(number, mask, None, dict.fromkeys((*ANSWERS, "size"), ""))
+        return Region(number, mask, {}, [])

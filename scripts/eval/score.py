@@ -30,10 +30,10 @@ class Scored:
     seam: dict[str, float] = field(default_factory=dict)
 
 
-def compare(asked: dict[str, str], present: bool, said: dict[str, str]) -> dict[str, bool]:
-    """An attribute can only be right where something is."""
-    right = {name: present and said[name] == value for name, value in asked.items()}
-    return {"present": present, **right, "everything": all(right.values())}
+def compare(asked: dict[str, str], said: dict[str, str]) -> dict[str, bool]:
+    """Of what the judge says, which is nothing where it sees nothing."""
+    right = {name: said.get(name) == value for name, value in asked.items()}
+    return {"present": bool(said), **right, "everything": all(right.values())}
 
 
 def seams(picture: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -57,7 +57,7 @@ def score(
             for seed in seeds:
                 picture = Image.open(path(item, prompt, seed)).convert("RGB")
                 verdict = judge.judge(picture, mask, item.camera)
-                right = compare(item.asked(prompt), verdict.present, verdict.said)
+                right = compare(item.asked(prompt), verdict.said)
                 about = (item.name, row["category"], row["bucket"], row["attribute"])
                 measured = seams(np.asarray(picture), reference, mask)
                 result.append(Scored(*about, prompt, seed, right, verdict.said, measured))

@@ -110,7 +110,7 @@ class ItemTest(FolderTest):
         self.assertEqual(item.asked("full"), rich)
         several = items.Item(self.folder, row(count="3", attribute="count", size="small"))
         self.assertEqual(several.asked("mask-simple"), {"kind": "cube", "count": "3"})
-        self.assertNotIn("size", several.asked("full"))
+        self.assertEqual(several.asked("full")["size"], "small")
         sign = items.Item(self.folder, row(kind="sign", word="SALE", material="", size=""))
         self.assertEqual(sign.asked("full"), {"kind": "sign", "colour": "red"})
 
@@ -281,13 +281,14 @@ class TableTest(unittest.TestCase):
     def test_nothing_is_right_where_nothing_is(self) -> None:
         asked = {"kind": "cube", "colour": "red"}
         right = {"present": True, "kind": True, "colour": False, "everything": False}
-        self.assertEqual(score.compare(asked, True, {"kind": "cube", "colour": "blue"}), right)
-        self.assertFalse(any(score.compare(asked, False, asked).values()))
+        self.assertEqual(score.compare(asked, {"kind": "cube", "colour": "blue"}), right)
+        self.assertTrue(all(score.compare(asked, asked).values()))
+        self.assertFalse(any(score.compare(asked, {}).values()))
 
     def test_an_item_counts_once_whatever_its_samples(self) -> None:
-        many = [scored("a", {"colour": True}, seed) for seed in range(9)]
+        many = [scored("a", {"colour": seed < 4}, seed) for seed in range(8)]
         found = tables.share([*many, scored("b", {"colour": False}), scored("c", {})], "colour")
-        self.assertEqual((found["share"], found["items"], found["pictures"]), (0.5, 2, 10))
+        self.assertEqual((found["share"], found["items"], found["pictures"]), (0.25, 2, 9))
         self.assertIsNone(tables.share(many, "size"))
 
     def test_pairs_are_of_the_same_items_and_seeds(self) -> None:
@@ -325,14 +326,17 @@ class JudgeTest(FolderTest):
         for number in range(len(renders)):
             groups = renders.groups(number)
             for region in judge_data.regions_of(renders, number, rng):
+                if not region.clear:
+                    continue
                 there += 1
-                left, top, right, bottom = region.box
-                self.assertTrue(region.mask[top:bottom, left:right].any())
+                for left, top, right, bottom in region.boxes:
+                    self.assertTrue(region.mask[top:bottom, left:right].any())
                 self.assertEqual(len(np.unique(groups[region.mask][groups[region.mask] > 0])), 1)
                 nothing = empties.region(region.mask, rng)
                 if nothing is not None:
                     empty += 1
                     self.assertIs(nothing.mask, region.mask)
+                    self.assertEqual(nothing.boxes, [])
                     self.assertFalse(renders.groups(nothing.number)[region.mask].any())
         self.assertGreater(min(there, empty), 8)
 
@@ -352,48 +356,92 @@ class JudgeTest(FolderTest):
         self.assertEqual(again.names, ["000000", "000002", "000003"])
         self.assertEqual(again.scene(1), draw(self.SEED, 2))
 
+    def test_things_of_a_group_have_boxes_of_their_own(self) -> None:
+        renders = self.renders(60)
+        several = whole = 0
+        for number in range(len(renders)):
+            scene, groups = renders.scene(number), renders.groups(number)
+            for g, group in enumerate(scene.groups):
+                boxes = judge_data.boxes_of(scene, groups, g)
+                self.assertLessEqual(len(boxes), len(group.items))
+                if len(group.items) > 1 and len(boxes) == len(group.items):
+                    several += 1
+                    pairs = [judge.overlap(a, b) for a in boxes for b in boxes if a is not b]
+                    whole += max(pairs) < 0.5
+                for left, top, right, bottom in boxes:
+                    self.assertTrue((groups[top:bottom, left:right] == g + 1).any())
+        self.assertGreater(several, 8)
+        self.assertGreater(whole, 0.9 * several)
+
     def test_mirrored_samples_have_mirrored_boxes(self) -> None:
         x = torch.zeros(2, 4, 8, 8)
         x[:, :, :, 0] = 1
-        boxes = torch.tensor([[0.0, 0.2, 0.25, 0.9]] * 2)
+        boxes = torch.tensor([[[0.0, 0.2, 0.25, 0.9]]] * 2)
         turned, moved = train_judge.augmented(x, boxes, torch.tensor([True, False]))
         self.assertEqual(turned[0, 3].argmax(1).tolist(), [7] * 8)
         self.assertEqual(turned[1, 3].argmax(1).tolist(), [0] * 8)
-        expected = torch.tensor([[0.75, 0.2, 1.0, 0.9], [0, 0.2, 0.25, 0.9]])
+        expected = torch.tensor([[[0.75, 0.2, 1.0, 0.9]], [[0, 0.2, 0.25, 0.9]]])
         torch.testing.assert_close(moved, expected)
+
+    def test_a_map_as_it_should_be_gives_its_boxes_back(self) -> None:
+        boxes = torch.full((1, train_judge.Samples.MOST, 4), math.nan)
+        boxes[0, 0] = torch.tensor([0.1, 0.2, 0.4, 0.5])
+        boxes[0, 1] = torch.tensor([0.5, 0.45, 0.8, 0.95])
+        heat, offsets, asked = train_judge.targets(boxes)
+        self.assertEqual(((heat == 1).sum().item(), asked.sum().item()), (2, 10))
+        found = torch.cat([torch.logit(heat * 0.98 + 0.01), offsets[0]])
+        got = judge.peaks(found)
+        self.assertEqual(len(got), 2)
+        for (_, box), expected in zip(got, boxes[0]):
+            torch.testing.assert_close(box, expected)
+        perfect = torch.cat([torch.logit(heat.eq(1) * 0.9998 + 1e-4), offsets[0]])[None]
+        self.assertLess(train_judge.finder_loss(perfect, boxes).item(), 0.01)
+        empty = train_judge.targets(boxes * math.nan)
+        self.assertEqual((empty[0].max().item(), empty[2].any().item()), (0, False))
+
+    def test_a_thing_found_twice_is_one(self) -> None:
+        boxes = [(0, 0, 10, 10), (20, 0, 30, 10), (1, 0, 11, 10), (8, 0, 18, 10)]
+        self.assertEqual(judge.distinct(boxes), [0, 1, 3])
+        self.assertAlmostEqual(judge.overlap(boxes[0], boxes[3]), 20 / 180)
 
     def test_both_networks_learn_a_batch(self) -> None:
         torch.manual_seed(2)
         torch.set_num_threads(1)
         samples = train_judge.collect(self.renders(16), range(16), 1, 1)
-        self.assertGreater(samples.present.count(False), 2)
+        empty = [np.isnan(boxes).all() for boxes in samples["finder"].boxes]
+        self.assertGreater(sum(empty), 2)
+        self.assertGreater(len(samples["reader"].crops), len(empty) - sum(empty))
         for name, net in judge.new_nets().items():
-            batch = [part[:32] for part in samples.tensors(name)]
+            batch = [part[:32] for part in samples[name].tensors()]
             optimiser = torch.optim.AdamW(net.parameters(), 2e-3)
             losses = []
             for _ in range(40):
-                loss = train_judge.loss_of(name, net, batch)
+                loss = train_judge.loss_of(net, batch)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
                 losses.append(loss.item())
-            self.assertLess(sum(losses[-5:]) / 5, 0.4 * losses[0], name)
+            self.assertLess(sum(losses[-5:]) / 5, 0.5 * losses[0], name)
 
     def test_it_reports_on_a_set_and_comes_back_from_its_file(self) -> None:
+        torch.manual_seed(3)
         renders = self.renders(12)
         ruler = train_judge.fit_ruler(renders, range(12))
         made = judge.Judge(judge.new_nets(), ruler)
         report = train_judge.check_renders(made, renders, range(12), 3)
         self.assertLess(report["present"]["right"], 0.9)  # it has learned nothing
         self.assertGreater(report["present"]["count"], report["kind"]["count"])
+        self.assertGreater(report["kind"]["count"], 3)
         self.assertIn("| kind |", train_judge.table("title", report))
         path = self.folder / "judge.pt"
         made.save(path, report)
         again = judge.Judge.load(path)
-        mask = regions.fill(SIZE, "box", (48.0, 48.0), (20.0, 20.0))
+        mask = np.ones((SIZE, SIZE), bool)
         view = camera.Camera(2.0, 4.0, 0.0)
-        verdicts = [j.judge(renders.picture(0), mask, view) for j in (made, again)]
+        with mock.patch.object(judge, "SURE", 0.0):  # so that there is something to read
+            verdicts = [j.judge(renders.picture(0), mask, view) for j in (made, again)]
         self.assertEqual(verdicts[0], verdicts[1])
+        self.assertEqual(set(verdicts[0].said), {*judge_data.ANSWERS, "count", "size"})
         torch.save({"format": "other"}, path)
         with self.assertRaisesRegex(ValueError, "is no judge"):
             judge.Judge.load(path)

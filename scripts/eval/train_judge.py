@@ -20,20 +20,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..scenes import regions
 from ..scenes import vocabulary as words
 from . import items
 from .camera import height_of
-from .crops import Box, crop, inside, window_around
+from .crops import Box, Window, crop, inside, window_around
 from .intervals import wilson
-from .judge import ROOM, Judge, Net, Ruler, new_nets, prepared, split
+from .judge import GRID, ROOM, Finder, Judge, Ruler, middles, new_nets, prepared, split, within
 from .judge_data import ANSWERS, Empties, Region, Renders, camera_of, regions_of
 
 BATCH, RATE, DECAY = 64, 3e-3, 0.05
 EMPTY = 0.4  # share of the masks that are laid over an empty place too
 IGNORED = -100  # a label that does not count
+SPREAD = 1.0  # in cells, of the heat around a middle
 
 
 # ---- samples ------------------------------------------------------------------------------------
@@ -46,14 +47,6 @@ def jittered(rng: random.Random, box: Box) -> Box:
     return tuple(edge + rng.gauss(0, spread) for edge in (left, top, right, bottom))
 
 
-def somewhere(rng: random.Random, mask: np.ndarray) -> Box:
-    """A box in a mask with nothing in it."""
-    left, top, right, bottom = regions.bounds(mask)
-    width, height = (rng.uniform(0.25, 0.9) * v for v in (right - left, bottom - top))
-    x, y = rng.uniform(left, right - width), rng.uniform(top, bottom - height)
-    return x, y, x + width, y + height
-
-
 def blurred(rng: random.Random, picture: Image.Image) -> Image.Image:
     """Sometimes as soft as an enlarged picture: what is judged was made at 64 pixels first."""
     if rng.random() < 0.7:
@@ -63,50 +56,57 @@ def blurred(rng: random.Random, picture: Image.Image) -> Image.Image:
 
 
 class Samples:
-    """Crops and labels of both networks."""
+    """Crops with the boxes that they show, [MOST, 4] in parts of the window, NaN where unused."""
+
+    MOST = len(words.COUNTS)
 
     def __init__(self) -> None:
-        self.crops: dict[str, list[np.ndarray]] = {"finder": [], "reader": []}
-        self.boxes: dict[str, list[np.ndarray]] = {"finder": [], "reader": []}
-        self.present: list[bool] = []
+        self.crops: list[np.ndarray] = []
+        self.boxes: list[np.ndarray] = []
         self.labels: list[list[int]] = []
 
-    def add(self, rng: random.Random, picture: Image.Image, region: Region) -> None:
-        soft, size = blurred(rng, picture), picture.width
+    def add(self, picture: Image.Image, region: Region, window: Window, shown: list[Box]) -> None:
         grey = Image.fromarray(region.mask.astype(np.uint8) * 255)
-        guess = jittered(rng, region.box) if region.box else somewhere(rng, region.mask)
-        seen = {"finder": regions.bounds(region.mask), "reader": guess}
-        for name, around in seen.items():
-            window = window_around(around, size, ROOM[name])
-            self.crops[name].append(crop(soft, grey, window))
-            self.boxes[name].append(inside(region.box or guess, window))
-        self.present.append(region.box is not None)
-        truth = {**region.truth, "count": region.truth["count"] or "1"}
-        self.labels.append([ANSWERS[q].index(truth[q]) for q in ANSWERS])
+        boxes = np.full((self.MOST, 4), np.nan, np.float32)
+        for i, box in enumerate(shown):
+            boxes[i] = inside(box, window)
+        self.crops.append(crop(picture, grey, window))
+        self.boxes.append(boxes)
+        truth = region.truth
+        self.labels.append([
+            options.index(truth[q]) if truth.get(q) else IGNORED for q, options in ANSWERS.items()
+        ])  # fmt: skip
 
-    def tensors(self, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Crops u8 [N, SIDE, SIDE, 4], boxes [N, 4], present [N], labels [N, questions]."""
-        crops, boxes = np.stack(self.crops[name]), np.stack(self.boxes[name])
-        return (
-            torch.from_numpy(crops),
-            torch.from_numpy(boxes),
-            torch.tensor(self.present),
-            torch.tensor(self.labels),
-        )
+    def tensors(self) -> list[Tensor]:
+        """Crops u8 [N, SIDE, SIDE, 4], boxes [N, MOST, 4], labels [N, questions]."""
+        crops, boxes = np.stack(self.crops), np.stack(self.boxes)
+        return [torch.from_numpy(crops), torch.from_numpy(boxes), torch.tensor(self.labels)]
 
 
-def collect(renders: Renders, numbers: range, masks: int, seed: int) -> Samples:
+def add(samples: dict[str, Samples], rng: random.Random, picture: Image.Image, region: Region):
+    """To both networks; the finder is not asked where several groups are masked."""
+    soft, size = blurred(rng, picture), picture.width
+    if region.clear:
+        window = window_around(regions.bounds(region.mask), size, ROOM["finder"])
+        samples["finder"].add(soft, region, window, region.boxes)
+    for box in region.boxes:
+        window = window_around(within(jittered(rng, box), size), size, ROOM["reader"])
+        samples["reader"].add(soft, region, window, [box])
+
+
+def collect(renders: Renders, numbers: range, masks: int, seed: int) -> dict[str, Samples]:
     """`masks` times every group of the scenes, and empty places."""
-    samples, empties = Samples(), Empties(renders, numbers)
+    samples, empties = {name: Samples() for name in ROOM}, Empties(renders, numbers)
     for number in numbers:
         rng = random.Random(f"{seed}/{number}")
         picture = renders.picture(number)
         for _ in range(masks):
             for region in regions_of(renders, number, rng):
-                samples.add(rng, picture, region)
-                empty = empties.region(region.mask, rng) if rng.random() < EMPTY else None
+                add(samples, rng, picture, region)
+                wanted = region.clear and rng.random() < EMPTY
+                empty = empties.region(region.mask, rng) if wanted else None
                 if empty:
-                    samples.add(rng, renders.picture(empty.number), empty)
+                    add(samples, rng, renders.picture(empty.number), empty)
     return samples
 
 
@@ -114,14 +114,12 @@ def fit_ruler(renders: Renders, numbers: range) -> Ruler:
     """From the true boxes of single things that are wholly in the picture."""
     measured = defaultdict(list)
     for number in numbers:
-        scene = renders.scene(number)
-        size = renders.groups(number).shape[0]
+        camera, size = camera_of(renders.scene(number)), renders.groups(number).shape[0]
         for region in regions_of(renders, number, random.Random(number)):
-            if region.whole and region.truth["count"] == "1":
-                parts = tuple(edge / size for edge in region.box)
+            if region.usable and region.truth["count"] == "1":
+                parts = tuple(edge / size for edge in region.boxes[0])
                 scale = words.SIZES[region.truth["size"]]
-                height = height_of(camera_of(scene), parts)
-                measured[region.truth["kind"]].append(height / scale)
+                measured[region.truth["kind"]].append(height_of(camera, parts) / scale)
     return Ruler.fit(measured)
 
 
@@ -131,34 +129,71 @@ def fit_ruler(renders: Renders, numbers: range) -> Ruler:
 def augmented(x: Tensor, boxes: Tensor, flip: Tensor) -> tuple[Tensor, Tensor]:
     """Mirrored where `flip`, other exposure and contrast, some noise. The mask stays as it is."""
     x = torch.where(flip[:, None, None, None], x.flip(3), x)
-    left, top, right, bottom = boxes.unbind(1)
-    mirrored = torch.stack([1 - right, top, 1 - left, bottom], 1)
-    boxes = torch.where(flip[:, None], mirrored, boxes)
+    left, top, right, bottom = boxes.unbind(-1)
+    mirrored = torch.stack([1 - right, top, 1 - left, bottom], -1)
+    boxes = torch.where(flip[:, None, None], mirrored, boxes)
     shape = (len(x), 1, 1, 1)
     colour = x[:, :3] * (1 + 0.12 * torch.randn(shape)) + 0.06 * torch.randn(shape)
     colour = colour + 0.04 * torch.rand(shape) * torch.randn_like(colour)
     return torch.cat([colour, x[:, 3:]], 1), boxes
 
 
-def loss_of(name: str, net: Net, batch: list[Tensor]) -> Tensor:
-    crops, boxes, present, labels = batch
-    flip = torch.rand(len(crops)) < 0.5
-    x, boxes = augmented(prepared(crops), boxes, flip)
+def targets(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the finder should say of boxes [N, MOST, 4].
+
+    Heat [N, GRID, GRID], 1 in the cell of a middle and falling off around it; the boxes [N, 4,
+    GRID, GRID] counted from the cells' middles; and where those are asked for, [N, GRID, GRID].
+    """
+    used = ~boxes.isnan().any(-1)
+    boxes = boxes.nan_to_num()
+    cells = ((boxes[..., :2] + boxes[..., 2:]) / 2 * GRID - 0.5).round().clamp(0, GRID - 1)
+    at = torch.arange(GRID)
+    x = (at - cells[..., :1])[:, :, None, :]  # [N, MOST, 1, GRID]
+    y = (at - cells[..., 1:])[:, :, :, None]
+    heat = (-(x**2 + y**2) / (2 * SPREAD**2)).exp() * used[:, :, None, None]
+    heat, nearest = heat.max(1)
+    rows = torch.arange(len(boxes))[:, None, None]
+    offsets = boxes[rows, nearest].permute(0, 3, 1, 2) - middles()
+    return heat, offsets, heat > 0.55
+
+
+def finder_loss(found: Tensor, boxes: Tensor) -> Tensor:
+    """Focal loss of the heat (of a cell that is not a middle it counts less the nearer it is to
+    one), and the distance of the boxes around the middles."""
+    heat, offsets, asked = targets(boxes)
+    score = found[:, 0]
+    chance = score.sigmoid()
+    sure = heat == 1
+    hit = -((1 - chance) ** 2) * F.logsigmoid(score) * sure
+    miss = -((1 - heat) ** 4) * chance**2 * F.logsigmoid(-score) * ~sure
+    things = sure.sum().clamp(min=1)
+    far = F.smooth_l1_loss(found[:, 1:], offsets, beta=0.03, reduction="none").mean(1)
+    return (hit + miss).sum() / things + 10 * (far * asked).sum() / asked.sum().clamp(min=1)
+
+
+def reader_loss(found: tuple[Tensor, Tensor], boxes: Tensor, labels: Tensor) -> Tensor:
+    numbers, parts = found
+    total = 10 * F.smooth_l1_loss(parts, boxes[:, 0], beta=0.03)
+    for i, part in enumerate(split(numbers).values()):
+        if (labels[:, i] != IGNORED).any():
+            total = total + F.cross_entropy(
+                part, labels[:, i], ignore_index=IGNORED, label_smoothing=0.02
+            )
+    return total
+
+
+def loss_of(net: nn.Module, batch: list[Tensor]) -> Tensor:
+    crops, boxes, labels = batch
+    x, boxes = augmented(prepared(crops), boxes, torch.rand(len(crops)) < 0.5)
     with torch.autocast("cpu", torch.bfloat16):
-        numbers, found = net(x.contiguous(memory_format=torch.channels_last))
-    near = F.smooth_l1_loss(found[present], boxes[present], beta=0.03) * 10
-    if name == "finder":
-        return near + F.binary_cross_entropy_with_logits(numbers[:, 0], present.float())
-    labels = labels.clone()
-    labels[~present, list(ANSWERS).index("count")] = IGNORED
-    return near + sum(
-        F.cross_entropy(part, labels[:, i], ignore_index=IGNORED, label_smoothing=0.02)
-        for i, part in enumerate(split(numbers).values())
-    )
+        found = net(x.contiguous(memory_format=torch.channels_last))
+    if isinstance(net, Finder):
+        return finder_loss(found, boxes)
+    return reader_loss(found, boxes, labels)
 
 
-def train(name: str, net: Net, samples: Samples, epochs: int) -> None:
-    data = samples.tensors(name)
+def train(name: str, net: nn.Module, samples: Samples, epochs: int) -> None:
+    data = samples.tensors()
     steps = epochs * (len(data[0]) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -170,7 +205,7 @@ def train(name: str, net: Net, samples: Samples, epochs: int) -> None:
         order = torch.randperm(len(data[0]))
         for first in range(0, len(order) - BATCH + 1, BATCH):
             rows = order[first : first + BATCH]
-            loss = loss_of(name, net, [part[rows] for part in data])
+            loss = loss_of(net, [part[rows] for part in data])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -213,14 +248,9 @@ class Tally:
 
 
 def judgeable(truth: dict[str, str]) -> dict[str, str]:
-    """The attributes a picture of this thing can be asked for (README.md: what is left out)."""
-    asked = {"kind": truth["kind"], "count": truth["count"]}
-    for name in ("colour", "material"):
-        if truth[name]:
-            asked[name] = truth[name]
-    if truth["count"] == "1":
-        asked["size"] = truth["size"]
-    return asked
+    """What a picture of these things can be asked for."""
+    names = ("kind", "count", "size", "colour", "material")
+    return {n: truth[n] for n in names if n in truth and (truth[n] or n == "size")}
 
 
 def check_renders(judge: Judge, renders: Renders, numbers: range, seed: int) -> dict:
@@ -228,16 +258,16 @@ def check_renders(judge: Judge, renders: Renders, numbers: range, seed: int) -> 
     tally, empties = Tally(), Empties(renders, numbers)
     for number in numbers:
         rng = random.Random(f"{seed}/check/{number}")
-        for region in regions_of(renders, number, rng):
+        things = [r for r in regions_of(renders, number, rng) if r.clear and r.usable]
+        for region in things:
             for one in (region, empties.region(region.mask, rng)):
                 if one is None:
                     continue
                 camera = camera_of(renders.scene(one.number))
                 verdict = judge.judge(renders.picture(one.number), one.mask, camera)
-                tally.add("present", str(verdict.present), str(one.box is not None))
-                for name, truth in judgeable(one.truth).items() if one.box else ():
-                    if name != "size" or one.whole:
-                        tally.add(name, verdict.said[name], truth)
+                tally.add("present", str(verdict.present), str(bool(one.boxes)))
+                for name, truth in judgeable(one.truth).items():
+                    tally.add(name, verdict.said.get(name, "nothing"), truth)
     return tally.report()
 
 
@@ -249,8 +279,8 @@ def check_test_set(judge: Judge, folder: Path) -> dict:
             picture = Image.open(item.picture(kind)).convert("RGB")
             verdict = judge.judge(picture, item.mask(), item.camera)
             tally.add("present", str(verdict.present), str(there))
-            for name, truth in judgeable(item.row).items() if there else ():
-                tally.add(name, verdict.said[name], truth)
+            for name, truth in judgeable(item.row if there else {}).items():
+                tally.add(name, verdict.said.get(name, "nothing"), truth)
     return tally.report()
 
 
@@ -276,7 +306,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True, help="the judge's folder")
     parser.add_argument("--held-out", type=int, default=400, help="scenes at the set's end")
     parser.add_argument("--masks", type=int, default=2, help="drawn around every group")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -289,10 +319,11 @@ def main() -> int:
         if known < BATCH:
             raise ValueError(f"{options.renders}: {known} scenes are left to learn from")
         samples = collect(renders, range(known), options.masks, options.seed)
-        print(f"judge: {len(samples.present)} crops, {time.monotonic() - begin:.0f} s", flush=True)
         nets = new_nets()
         for name, net in nets.items():
-            train(name, net, samples, options.epochs if name == "reader" else options.epochs // 2)
+            count, seconds = len(samples[name].crops), time.monotonic() - begin
+            print(f"judge: {name}, {count} crops, {seconds:.0f} s", flush=True)
+            train(name, net, samples[name], options.epochs)
         judge = Judge(nets, fit_ruler(renders, range(min(known, 1500))))
         unseen = range(known, len(renders))
         report = {"renders": check_renders(judge, renders, unseen, options.seed)}
