@@ -87,7 +87,7 @@ def truth_of(annotation: dict) -> dict[str, str]:
 
 
 def boxes_of(scene: Scene, groups: np.ndarray, group: int) -> list[Box]:
-    """Of the things of a group: each takes the pixels that are nearer to its middle than to others'.
+    """Of the things of a group: each takes the pixels that are nearer to its middle than to others.
 
     Distances are in heights of the thing; one of which next to nothing can be seen has no box.
     """
