@@ -407,7 +407,8 @@ class JudgeTest(FolderTest):
     def test_both_networks_learn_a_batch(self) -> None:
         torch.manual_seed(2)
         torch.set_num_threads(1)
-        samples = train_judge.collect(self.renders(16), range(16), 1, 1)
+        renders = self.renders(16)
+        samples = {n: train_judge.collect(n, renders, range(16), 1, 1) for n in judge.ROOM}
         empty = [np.isnan(boxes).all() for boxes in samples["finder"].boxes]
         self.assertGreater(sum(empty), 2)
         self.assertGreater(len(samples["reader"].crops), len(empty) - sum(empty))
@@ -561,6 +562,22 @@ class StudyTest(Runs):
             self.assertIn(heading, text)
         pairs = json.loads((self.folder / "results" / "masking.json").read_text())["pairs"]
         self.assertEqual(pairs["random"]["prompts"]["mask-simple"]["present"]["difference"], 0)
+
+    def test_prompts_are_compared_on_one_image_and_mask(self) -> None:
+        picture, mask = (str(self.items[0].picture(kind)) for kind in ("references", "masks"))
+        output = self.folder / "prompts.png"
+        given = ["sheet", "--binary", str(self.plan.binary), "--model", str(self.plan.model),
+                 "--image", picture, "--mask", mask, "--output", str(output), "--seeds", "2",
+                 "--prompts", "one", "two", "three"]  # fmt: skip
+        with mock.patch.object(sys, "argv", given), mock.patch("builtins.print"):
+            self.assertEqual(sheet.main(), 0)
+        self.assertEqual(self.log.read_text().split("\n")[:3], ["one 0 2", "two 0 2", "three 0 2"])
+        made = np.asarray(Image.open(output))
+        tile, height = sheet.TILE, made.shape[0] // 2
+        self.assertEqual(made.shape[1], 5 * (tile + sheet.GAP) + sheet.GAP)
+        for column, shown in enumerate((False, False, True, True, True)):
+            x = sheet.GAP + column * (tile + sheet.GAP) + tile // 2
+            self.assertEqual((made[height + tile // 2, x] < 220).any(), shown, column)
 
     def test_steps_of_an_arm_are_those_of_the_base(self) -> None:
         self.assertEqual(study.steps_options([], ""), [])

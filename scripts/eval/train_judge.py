@@ -2,8 +2,9 @@
 
     python3 -m scripts.eval.train_judge --renders data/scenes --seed 1 --output out/judge
 
-One core is enough. The last scenes of the set are held out, and --test adds the references of a
-test set with its own masks. OUTPUT/judge.pt is the judge, OUTPUT/accuracy.md and .json the report.
+The two networks learn at the same time, each on one core. The last scenes of the set are held out,
+and --test adds the references of a test set with its own masks. OUTPUT/judge.pt is the judge,
+OUTPUT/accuracy.md and .json the report.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -14,6 +15,8 @@ import random
 import sys
 import time
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -83,30 +86,33 @@ class Samples:
         return [torch.from_numpy(crops), torch.from_numpy(boxes), torch.tensor(self.labels)]
 
 
-def add(samples: dict[str, Samples], rng: random.Random, picture: Image.Image, region: Region):
-    """To both networks; the finder is not asked where several groups are masked."""
+def add(name: str, samples: Samples, rng: random.Random, picture: Image.Image, region: Region):
+    """The finder gets the whole mask, but is not asked where several groups are masked; the reader
+    every thing."""
     soft, size = blurred(rng, picture), picture.width
-    if region.clear:
-        window = window_around(regions.bounds(region.mask), size, ROOM["finder"])
-        samples["finder"].add(soft, region, window, region.boxes)
-    for box in region.boxes:
-        window = window_around(within(jittered(rng, box), size), size, ROOM["reader"])
-        samples["reader"].add(soft, region, window, [box])
+    if name == "reader":
+        for box in region.boxes:
+            window = window_around(within(jittered(rng, box), size), size, ROOM[name])
+            samples.add(soft, region, window, [box])
+    elif region.clear:
+        window = window_around(regions.bounds(region.mask), size, ROOM[name])
+        samples.add(soft, region, window, region.boxes)
 
 
-def collect(renders: Renders, numbers: range, masks: int, seed: int) -> dict[str, Samples]:
-    """`masks` times every group of the scenes, and empty places."""
-    samples, empties = {name: Samples() for name in ROOM}, Empties(renders, numbers)
+def collect(name: str, renders: Renders, numbers: range, masks: int, seed: int) -> Samples:
+    """For one network: `masks` times every group of the scenes, and for the finder empty places."""
+    samples = Samples()
+    empties = Empties(renders, numbers) if name == "finder" else None
     for number in numbers:
         rng = random.Random(f"{seed}/{number}")
         picture = renders.picture(number)
         for _ in range(masks):
             for region in regions_of(renders, number, rng):
-                add(samples, rng, picture, region)
-                wanted = region.clear and rng.random() < EMPTY
+                add(name, samples, rng, picture, region)
+                wanted = empties and region.clear and rng.random() < EMPTY
                 empty = empties.region(region.mask, rng) if wanted else None
                 if empty:
-                    add(samples, rng, renders.picture(empty.number), empty)
+                    add(name, samples, rng, renders.picture(empty.number), empty)
     return samples
 
 
@@ -200,9 +206,8 @@ def train(name: str, net: nn.Module, samples: Samples, epochs: int) -> None:
         optimiser, RATE, total_steps=max(steps, 2), pct_start=0.15
     )
     net.to(memory_format=torch.channels_last)
-    begin, done, total = time.monotonic(), 0, 0.0
     for epoch in range(epochs):
-        order = torch.randperm(len(data[0]))
+        order, losses = torch.randperm(len(data[0])), []
         for first in range(0, len(order) - BATCH + 1, BATCH):
             rows = order[first : first + BATCH]
             loss = loss_of(net, [part[rows] for part in data])
@@ -210,11 +215,22 @@ def train(name: str, net: nn.Module, samples: Samples, epochs: int) -> None:
             loss.backward()
             optimiser.step()
             schedule.step()
-            done, total = done + 1, total + loss.item()
-        seconds = time.monotonic() - begin
-        print(f"judge: {name} epoch {epoch + 1} of {epochs}, loss {total / max(done, 1):.3f},"
-              f" {seconds:.0f} s", flush=True)  # fmt: skip
-        done, total = 0, 0.0
+            losses.append(loss.item())
+        mean, seconds = sum(losses) / max(len(losses), 1), time.process_time()
+        print(f"judge: {name} epoch {epoch + 1} of {epochs}, loss {mean:.3f}, {seconds:.0f} CPU s",
+              flush=True)  # fmt: skip
+
+
+def trained(name: str, options: argparse.Namespace, known: int) -> nn.Module:
+    """One network, in a process of its own."""
+    torch.set_num_threads(1)
+    torch.manual_seed(options.seed)
+    renders = Renders(options.renders, options.seed)
+    samples = collect(name, renders, range(known), options.masks, options.seed)
+    print(f"judge: {name} learns from {len(samples.crops)} crops", flush=True)
+    net = new_nets()[name]
+    train(name, net, samples, options.epochs)
+    return net
 
 
 # ---- its own accuracy ---------------------------------------------------------------------------
@@ -307,10 +323,8 @@ def main() -> int:
     parser.add_argument("--held-out", type=int, default=400, help="scenes at the set's end")
     parser.add_argument("--masks", type=int, default=2, help="drawn around every group")
     parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
+    torch.set_num_threads(1)
     begin = time.monotonic()
     try:
         options.output.mkdir(parents=True, exist_ok=True)
@@ -318,12 +332,9 @@ def main() -> int:
         known = len(renders) - options.held_out
         if known < BATCH:
             raise ValueError(f"{options.renders}: {known} scenes are left to learn from")
-        samples = collect(renders, range(known), options.masks, options.seed)
-        nets = new_nets()
-        for name, net in nets.items():
-            count, seconds = len(samples[name].crops), time.monotonic() - begin
-            print(f"judge: {name}, {count} crops, {seconds:.0f} s", flush=True)
-            train(name, net, samples[name], options.epochs)
+        with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+            work = {name: pool.submit(trained, name, options, known) for name in ROOM}
+            nets = {name: future.result() for name, future in work.items()}
         judge = Judge(nets, fit_ruler(renders, range(min(known, 1500))))
         unseen = range(known, len(renders))
         report = {"renders": check_renders(judge, renders, unseen, options.seed)}
