@@ -28,8 +28,8 @@ try:
     from ..scenes import regions
     from ..scenes import vocabulary as words
     from ..scenes.scene import draw
-    from . import camera, crops, intervals, items, judge, judge_data, run, score, seam, sheet
-    from . import study, tables, train_judge
+    from . import camera, crops, intervals, items, judge, judge_accuracy, judge_data, judge_loss
+    from . import judge_samples, run, score, seam, sheet, study, tables, train_judge
 except ImportError as missing:
     reason = f"measuring needs PyTorch and Pillow: {missing}"
     if __name__ == "__main__":
@@ -377,17 +377,17 @@ class JudgeTest(FolderTest):
         x = torch.zeros(2, 4, 8, 8)
         x[:, :, :, 0] = 1
         boxes = torch.tensor([[[0.0, 0.2, 0.25, 0.9]]] * 2)
-        turned, moved = train_judge.augmented(x, boxes, torch.tensor([True, False]))
+        turned, moved = judge_loss.augmented(x, boxes, torch.tensor([True, False]))
         self.assertEqual(turned[0, 3].argmax(1).tolist(), [7] * 8)
         self.assertEqual(turned[1, 3].argmax(1).tolist(), [0] * 8)
         expected = torch.tensor([[[0.75, 0.2, 1.0, 0.9]], [[0, 0.2, 0.25, 0.9]]])
         torch.testing.assert_close(moved, expected)
 
     def test_a_map_as_it_should_be_gives_its_boxes_back(self) -> None:
-        boxes = torch.full((1, train_judge.Samples.MOST, 4), math.nan)
+        boxes = torch.full((1, judge_samples.Samples.MOST, 4), math.nan)
         boxes[0, 0] = torch.tensor([0.1, 0.2, 0.4, 0.5])
         boxes[0, 1] = torch.tensor([0.5, 0.45, 0.8, 0.95])
-        heat, offsets, asked = train_judge.targets(boxes)
+        heat, offsets, asked = judge_loss.targets(boxes)
         self.assertEqual(((heat == 1).sum().item(), asked.sum().item()), (2, 10))
         found = torch.cat([torch.logit(heat * 0.98 + 0.01), offsets[0]])
         got = judge.peaks(found)
@@ -395,8 +395,8 @@ class JudgeTest(FolderTest):
         for (_, box), expected in zip(got, boxes[0]):
             torch.testing.assert_close(box, expected)
         perfect = torch.cat([torch.logit(heat.eq(1) * 0.9998 + 1e-4), offsets[0]])[None]
-        self.assertLess(train_judge.finder_loss(perfect, boxes).item(), 0.01)
-        empty = train_judge.targets(boxes * math.nan)
+        self.assertLess(judge_loss.finder_loss(perfect, boxes).item(), 0.01)
+        empty = judge_loss.targets(boxes * math.nan)
         self.assertEqual((empty[0].max().item(), empty[2].any().item()), (0, False))
 
     def test_a_thing_found_twice_is_one(self) -> None:
@@ -408,7 +408,7 @@ class JudgeTest(FolderTest):
         torch.manual_seed(2)
         torch.set_num_threads(1)
         renders = self.renders(16)
-        samples = {n: train_judge.collect(n, renders, range(16), 1, 1) for n in judge.ROOM}
+        samples = {n: judge_samples.collect(n, renders, range(16), 1, 1) for n in judge.ROOM}
         empty = [np.isnan(boxes).all() for boxes in samples["finder"].boxes]
         self.assertGreater(sum(empty), 2)
         self.assertGreater(len(samples["reader"].crops), len(empty) - sum(empty))
@@ -417,7 +417,7 @@ class JudgeTest(FolderTest):
             optimiser = torch.optim.AdamW(net.parameters(), 2e-3)
             losses = []
             for _ in range(40):
-                loss = train_judge.loss_of(net, batch)
+                loss = judge_loss.loss_of(net, batch)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -429,11 +429,11 @@ class JudgeTest(FolderTest):
         renders = self.renders(12)
         ruler = train_judge.fit_ruler(renders, range(12))
         made = judge.Judge(judge.new_nets(), ruler)
-        report = train_judge.check_renders(made, renders, range(12), 3)
+        report = judge_accuracy.check_renders(made, renders, range(12), 3)
         self.assertLess(report["present"]["right"], 0.9)  # it has learned nothing
         self.assertGreater(report["present"]["count"], report["kind"]["count"])
         self.assertGreater(report["kind"]["count"], 3)
-        self.assertIn("| kind |", train_judge.table("title", report))
+        self.assertIn("| kind |", judge_accuracy.table("title", report))
         path = self.folder / "judge.pt"
         made.save(path, report)
         again = judge.Judge.load(path)
