@@ -11,6 +11,7 @@ from .judge import GRID, Finder, middles, prepared, split
 from .judge_samples import IGNORED
 
 SPREAD = 1.0  # in cells, of the heat around a middle
+NOISES = 8  # different ones in a batch: drawing them costs
 AROUND = 0.55  # heat from which on a cell's box is asked for: a middle and its four neighbours
 
 
@@ -22,7 +23,8 @@ def augmented(x: Tensor, boxes: Tensor, flip: Tensor) -> tuple[Tensor, Tensor]:
     boxes = torch.where(flip[:, None, None], mirrored, boxes)
     shape = (len(x), 1, 1, 1)
     colour = x[:, :3] * (1 + 0.12 * torch.randn(shape)) + 0.06 * torch.randn(shape)
-    colour = colour + 0.04 * torch.rand(shape) * torch.randn_like(colour)
+    noise = torch.randn(NOISES, *colour.shape[1:])[torch.randint(NOISES, (len(x),))]
+    colour = colour + 0.04 * torch.rand(shape) * noise
     return torch.cat([colour, x[:, 3:]], 1), boxes
 
 
@@ -36,9 +38,9 @@ def targets(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     boxes = boxes.nan_to_num()
     cells = ((boxes[..., :2] + boxes[..., 2:]) / 2 * GRID - 0.5).round().clamp(0, GRID - 1)
     at = torch.arange(GRID)
-    x = (at - cells[..., :1])[:, :, None, :]  # [N, MOST, 1, GRID]
-    y = (at - cells[..., 1:])[:, :, :, None]
-    heat = (-(x**2 + y**2) / (2 * SPREAD**2)).exp() * used[:, :, None, None]
+    away = at[:, None] - cells[:, :, None, :]  # [N, MOST, GRID, 2]: x and y
+    x, y = (-(away**2) / (2 * SPREAD**2)).exp().unbind(-1)
+    heat = y[:, :, :, None] * x[:, :, None, :] * used[:, :, None, None]
     heat, nearest = heat.max(1)
     rows = torch.arange(len(boxes))[:, None, None]
     offsets = boxes[rows, nearest].permute(0, 3, 1, 2) - middles()
