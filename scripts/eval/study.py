@@ -177,6 +177,8 @@ def times(folder: Path) -> dict:
 
 def study(options: argparse.Namespace) -> str:
     torch.set_num_threads(1)
+    if options.seeds < 1 or (options.items is not None and options.items < 1):
+        raise ValueError("--seeds and --items are at least 1")
     judge = Judge.load(options.judge)
     items = test_set.read(options.set)[: options.items]
     plans = {arm.name: plan_of(arm, options) for arm in arms_of(options)}

@@ -557,6 +557,7 @@ class StudyTest(Runs):
             self.assertEqual(study.main(["masking", *given, *self.arguments()]), 0)
             self.assertEqual(study.main(["masking", "--arm", "object", *self.arguments()]), 2)
             self.assertEqual(study.main(["masking", *self.arguments()]), 2)
+            self.assertEqual(study.main(["masking", *given, *self.arguments("--items", "0")]), 2)
         text = self.check_results("masking", ["object", "random"], 2 * 3 * 2)
         for heading in ("Mask-Simple", "Mask-Rich", "Full", "## Pairs", "random - object"):
             self.assertIn(heading, text)
