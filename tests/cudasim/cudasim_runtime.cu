@@ -158,6 +158,13 @@ static void test_fresh_memory_is_nan(void **)
     for (float value : data.download()) assert_true(value != value);
 }
 
+extern "C" int host_in_c(void);
+
+static void test_host_code_in_c(void **)
+{
+    assert_int_equal(host_in_c(), 0);
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -166,6 +173,7 @@ int main()
         cmocka_unit_test(test_graphs),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_fresh_memory_is_nan),
+        cmocka_unit_test(test_host_code_in_c),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

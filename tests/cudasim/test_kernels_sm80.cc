@@ -1,5 +1,6 @@
 /* test_kernels_sm80.cc - the test kernels that need sm_80 or sm_89, against plain sums in double.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/arithmetic.h"
 #include "test_kernels.h"
 
 #include <algorithm>
@@ -223,6 +224,31 @@ static void test_named_barriers(void **)
     });
 }
 
+/* The host computes the same: what differs between the paths is who compiled it, and how. */
+static void test_arithmetic(void **)
+{
+    std::vector<uint32_t> pairs = {0, 0, 1, 0x80000000u, 0x80000000u, 0xffffffffu, 0x7fc00000u, 0};
+    for (uint32_t i = 0; i < 200; i++) pairs.push_back(i * 2654435761u ^ i << 27);
+    const int count = static_cast<int>(pairs.size() / 2);
+    const Device<uint32_t> in(pairs), out(static_cast<size_t>(count) * ARITHMETIC_RESULTS);
+    for_each_order([&](const char *) {
+        assert_int_equal(run_arithmetic(in.data(), out.data(), count, nullptr), 0);
+        const std::vector<uint32_t> results = out.download();
+        for (int i = 0; i < count; i++) {
+            uint32_t expected[ARITHMETIC_RESULTS];
+            const int n = arithmetic(pairs[2 * i], pairs[2 * i + 1], expected);
+            assert_true(n <= ARITHMETIC_RESULTS);
+            for (int k = 0; k < n; k++) {
+                const uint32_t result = results[static_cast<size_t>(i) * ARITHMETIC_RESULTS + k];
+                if (result == expected[k]) continue;
+                print_error("result %d of %#x and %#x: %#x, the host has %#x\n", k, pairs[2 * i],
+                            pairs[2 * i + 1], result, expected[k]);
+                fail();
+            }
+        }
+    });
+}
+
 static void test_fp8_tile(void **)
 {
     const auto a = random_e4m3(16 * 32), b = random_e4m3(8 * 32);
@@ -239,5 +265,6 @@ const std::vector<CMUnitTest> tests_sm80 = {
     cmocka_unit_test(test_gemm),         cmocka_unit_test(test_attention),
     cmocka_unit_test(test_group_norm),   cmocka_unit_test(test_last_block),
     cmocka_unit_test(test_grid_barrier), cmocka_unit_test(test_named_barriers),
+    cmocka_unit_test(test_arithmetic),
 };
 const std::vector<CMUnitTest> tests_sm89 = {cmocka_unit_test(test_fp8_tile)};

@@ -188,6 +188,36 @@ CUDASIM_INLINE unsigned __umulhi(unsigned a, unsigned b)
 {
     return static_cast<unsigned>(static_cast<uint64_t>(a) * b >> 32);
 }
+CUDASIM_INLINE unsigned __brev(unsigned bits)
+{
+    unsigned result = 0;
+    for (unsigned i = 0; i < 32; i++) result |= (bits >> i & 1) << (31 - i);
+    return result;
+}
+/* Byte i of the result is the byte of {b, a} that the selector's nibble i names. */
+CUDASIM_INLINE unsigned __byte_perm(unsigned a, unsigned b, unsigned selector)
+{
+    const uint64_t bytes = static_cast<uint64_t>(b) << 32 | a;
+    unsigned result = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        result |= static_cast<unsigned>(bytes >> 8 * (selector >> 4 * i & 7) & 255) << 8 * i;
+    }
+    return result;
+}
+CUDASIM_INLINE unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by)
+{
+    const uint64_t pair = static_cast<uint64_t>(high) << 32 | low;
+    return static_cast<unsigned>(pair << (by & 31) >> 32);
+}
+CUDASIM_INLINE unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by)
+{
+    const uint64_t pair = static_cast<uint64_t>(high) << 32 | low;
+    return static_cast<unsigned>(pair >> (by & 31));
+}
+CUDASIM_INLINE int __float2int_rn(float value)
+{
+    return static_cast<int>(std::nearbyint(value));
+}
 CUDASIM_INLINE void __nanosleep(unsigned)
 {
     cudasim::yield();

@@ -64,7 +64,7 @@ CUDASIM_INLINE void bulk_commit()
 }
 template <int LEFT> CUDASIM_INLINE void bulk_wait_read()
 {
-    cudasim::bulk_wait(LEFT, true);
+    cudasim::bulk_wait(LEFT);
 }
 CUDASIM_INLINE void fence_proxy_async()
 {

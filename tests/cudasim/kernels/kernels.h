@@ -54,6 +54,9 @@ cudaError_t run_normalise(const float *x, float *y, float *partial, unsigned *ar
 /* The roles of a block's warps, joined by named barriers: y [rounds * 64] = 2 x */
 cudaError_t run_hand_over(const float *x, float *y, int rounds, cudaStream_t stream);
 
+/* out [count, ARITHMETIC_RESULTS]: the operations of arithmetic.h on pairs [count, 2] of words */
+cudaError_t run_arithmetic(const uint32_t *pairs, uint32_t *out, int count, cudaStream_t stream);
+
 /* ---- sm_89 ----------------------------------------------------------------------------------- */
 
 /* d [16, 8] f32 = a [16, 32] b [8, 32]^T, e4m3 */

@@ -185,6 +185,11 @@ def funnel(ops, parts, args):
     return ops.write(args[0], "b32", f"(uint32_t)({pair} >> {amount})")
 
 
+def find_leading(ops, parts, args):
+    shift = str("shiftamt" in parts).lower()
+    return ops.write(args[0], "u32", f"find_leading({ops.read(args[1], parts[-1])}, {shift})")
+
+
 ARITHMETIC = {
     "mov": move, "add": binary("+"), "sub": binary("-"), "and": binary("&"), "or": binary("|"),
     "xor": binary("^"), "not": unary("~"), "neg": unary("-"), "shl": shift, "shr": shift,
@@ -193,7 +198,8 @@ ARITHMETIC = {
     "lg2": call("std::log2"), "sin": call("std::sin"), "cos": call("std::cos"),
     "tanh": call("std::tanh"), "sqrt": call("std::sqrt"), "rsqrt": call("reciprocal_root"),
     "rcp": call("reciprocal"), "popc": count("bit_count"), "clz": count("leading_zeros"),
-    "brev": call("reversed"), "setp": set_predicate, "selp": select, "cvt": convert, "shf": funnel,
+    "brev": call("reversed"), "bfind": find_leading, "setp": set_predicate, "selp": select,
+    "cvt": convert, "shf": funnel,
     "bfi": helper("insert_field", ("k", "k", "u32", "u32")),
     "bfe": helper("extract_field", ("k", "u32", "u32")),
     "prmt": helper("permute_bytes", ("b32", "b32", "b32")),

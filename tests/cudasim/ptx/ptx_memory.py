@@ -154,7 +154,7 @@ def bulk(ops, parts, args):
     if name.startswith("commit_group"):
         return "bulk_commit();"
     if name.startswith("wait_group"):
-        return f"bulk_wait({args[0]}, {str('read' in parts).lower()});"
+        return f"bulk_wait({args[0]});"
     load_first = name.find("shared::cluster.global") >= 0
     if parts[3] == "tensor" and load_first:
         tensor_map, at = tensor_operand(ops, args[1])

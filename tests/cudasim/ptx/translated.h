@@ -62,6 +62,16 @@ inline uint32_t leading_zeros(uint64_t value)
 {
     return value ? static_cast<uint32_t>(__builtin_clzll(value)) : 64;
 }
+/* bfind: the highest bit that differs from the sign, counted from below, or (`shift`) the shift
+ * that brings it to the top; all ones if there is none */
+template <class T> inline uint32_t find_leading(T value, bool shift)
+{
+    using U = std::make_unsigned_t<T>;
+    const U bits = static_cast<U>(value < 0 ? ~value : value);
+    if (!bits) return ~0u;
+    const uint32_t zeros = leading_zeros(bits);
+    return shift ? zeros : 8 * sizeof bits - 1 - zeros;
+}
 template <class T> inline T reversed(T value)
 {
     T result = 0;

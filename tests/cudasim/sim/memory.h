@@ -21,7 +21,7 @@ constexpr size_t GLOBAL_BYTES = size_t{4} << 30;
 
 void *global_allocate(size_t bytes); /* null when there is no room */
 bool global_free(void *pointer);
-/* Aborts with a report unless the range lies inside one allocation of global memory. */
+/* Fails (report.h) unless the range lies inside one allocation of global memory. */
 void global_check(const void *address, size_t bytes, const char *what);
 bool is_global(const void *address);
 bool is_in_allocation(const void *address, size_t bytes);
@@ -29,7 +29,7 @@ bool is_in_allocation(const void *address, size_t bytes);
 unsigned char *shared_prepare(unsigned slot, size_t bytes); /* filled; ends at the guard */
 int shared_slot(const void *address);                       /* -1: not shared memory */
 
-/* One cell per byte of either memory, in lazily touched pages. */
+/* Where the two ranges begin. */
 uintptr_t global_base();
 uintptr_t shared_base();
 } /* namespace cudasim */

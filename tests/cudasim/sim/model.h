@@ -80,7 +80,7 @@ void tma_store(const void *map, uint32_t from, const int *at);
 void bulk_load(uint32_t to, const void *from, unsigned bytes, uint32_t barrier, unsigned blocks);
 void bulk_store(void *to, uint32_t from, unsigned bytes);
 void bulk_commit();
-void bulk_wait(unsigned groups_left, bool read_only); /* read_only: the sources may be reused */
+void bulk_wait(unsigned groups_left); /* until the sources may be reused, or more */
 void fence_proxy_async();
 
 /* ---- matrices -------------------------------------------------------------------------------- */

@@ -206,7 +206,7 @@ void bulk_commit()
 
 /* When the sources have been read the writes are done too, here: nobody can tell before the kernel
  * ends. */
-void bulk_wait(unsigned groups_left, bool)
+void bulk_wait(unsigned groups_left)
 {
     machine.self->stores.wait(groups_left);
 }
