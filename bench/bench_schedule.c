@@ -190,7 +190,7 @@ static ie_status take_turns(const options *o, const work *k, const double predic
                             ie_error *err)
 {
     double processor[SIM_WAYS] = {0}, wall[SIM_WAYS] = {0};
-    ie_status status = ie_edit(k->engine, k->requests, 1, err); /* warm */
+    ie_status status = serve(k, SIM_CONTINUOUS, err); /* warm */
     for (int turn = 0; !status && turn < o->rounds * SIM_WAYS; turn++) {
         const int in_round = turn % SIM_WAYS;
         const int way = turn / SIM_WAYS % 2 ? SIM_WAYS - 1 - in_round : in_round;
@@ -314,6 +314,7 @@ int main(int argc, char **argv)
         return 2;
     }
     ie_status status = simulate_all(predicted, &o, &err);
+    fflush(stdout); /* what is measured takes its time */
     if (!status && o.measure) status = measure(&o, predicted, &err);
     if (status) fprintf(stderr, "bench_schedule: %s\n", err.text);
     return (int)status;

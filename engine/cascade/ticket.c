@@ -10,19 +10,12 @@ static uint64_t bytes_of(const ie_pixels *p)
     return (uint64_t)p->height * p->row_bytes;
 }
 
-/* A ticket for a checked request. Its prompt is read here: it can still be refused. `stop` NULL: it
- * is cancelled alone. */
-static ie_status open_ticket(ie_ticket **out, ie_engine *e, ie_request *r, atomic_bool *stop,
+/* A ticket for a checked request. Its prompt is read here: it can still be refused, and then there
+ * is nothing to close. `stop` NULL: it is cancelled alone. */
+static ie_status open_ticket(ie_ticket *t, ie_engine *e, ie_request *r, atomic_bool *stop,
                              ie_error *err)
 {
-    ie_ticket *t = *out = ie_alloc(1, sizeof *t);
-    if (!t) return ie_fail(err, IE_NO_MEMORY, "no memory for a request");
-    const ie_status status = ie_job_open(&t->job, r, &e->cascade, e->tokenizer, err);
-    if (status) {
-        ie_free(t);
-        *out = NULL;
-        return status;
-    }
+    IE_TRY(ie_job_open(&t->job, r, &e->cascade, e->tokenizer, err));
     t->engine = e;
     t->stop = stop ? stop : &t->stop_alone;
     t->bytes = bytes_of(&r->image) + bytes_of(&r->mask) + bytes_of(&r->output);
@@ -37,7 +30,6 @@ static void close_ticket(ie_ticket *t)
     pthread_cond_destroy(&t->end);
     pthread_mutex_destroy(&t->lock);
     ie_job_release(&t->job);
-    ie_free(t);
 }
 
 void ie_ticket_end(ie_ticket *t)
@@ -51,19 +43,23 @@ void ie_ticket_end(ie_ticket *t)
 ie_status ie_submit(ie_engine *e, ie_request *request, double seconds, ie_ticket **ticket,
                     ie_error *err)
 {
-    ie_ticket *t;
     if (!ticket) return ie_fail(err, IE_BAD_ARGUMENT, "ticket is NULL");
     *ticket = NULL;
     IE_TRY(ie_engine_check(e, request, 1, err));
     const double until = ie_time_after(seconds);
-    IE_TRY(open_ticket(&t, e, request, NULL, err));
-    const ie_status status = ie_worker_submit(e, t, until, err);
-    if (status) {
-        close_ticket(t);
-        return status;
+    ie_ticket *t = ie_alloc(1, sizeof *t);
+    if (!t) return ie_fail(err, IE_NO_MEMORY, "no memory for a request");
+    ie_status status = open_ticket(t, e, request, NULL, err);
+    if (status == IE_OK) {
+        status = ie_worker_submit(e, t, until, err);
+        if (status) close_ticket(t);
     }
-    *ticket = t;
-    return IE_OK;
+    if (status) {
+        ie_free(t);
+    } else {
+        *ticket = t;
+    }
+    return status;
 }
 
 ie_status ie_wait(ie_ticket *t, double seconds, ie_error *err)
@@ -117,18 +113,19 @@ void ie_ticket_release(ie_ticket **ticket)
     ie_cancel(*ticket);
     ie_wait(*ticket, -1, NULL);
     close_ticket(*ticket);
+    ie_free(*ticket);
     *ticket = NULL;
 }
 
 /* ---- the synchronous use --------------------------------------------------------------------- */
 
 /* Wait for all; the first failure that is not a consequence of another one is the call's. */
-static ie_status wait_for_all(ie_ticket *const *tickets, int count, ie_error *err)
+static ie_status wait_for_all(ie_ticket *tickets, int count, ie_error *err)
 {
     ie_status first = IE_OK;
     for (int i = 0; i < count; i++) {
         ie_error e = {0};
-        const ie_status status = ie_wait(tickets[i], -1, &e);
+        const ie_status status = ie_wait(&tickets[i], -1, &e);
         if (status == IE_OK || (first != IE_OK && first != IE_CANCELLED)) continue;
         if (first == IE_CANCELLED && status == IE_CANCELLED) continue;
         first = status;
@@ -143,14 +140,14 @@ ie_status ie_edit(ie_engine *e, ie_request *requests, int count, ie_error *err)
     atomic_bool stop = false;
     int opened = 0;
     IE_TRY(ie_engine_check(e, requests, count, err));
-    ie_ticket **tickets = ie_alloc((uint64_t)count, sizeof *tickets);
+    ie_ticket *tickets = ie_alloc((uint64_t)count, sizeof *tickets);
     if (!tickets) return ie_fail(err, IE_NO_MEMORY, "no memory for %d requests", count);
     for (; opened < count; opened++)
         IE_TRY_DONE(open_ticket(&tickets[opened], e, &requests[opened], &stop, err));
-    for (int i = 0; i < count; i++) ie_worker_submit(e, tickets[i], ie_time_after(-1), err);
+    for (int i = 0; i < count; i++) ie_worker_submit(e, &tickets[i], ie_time_after(-1), err);
     status = wait_for_all(tickets, count, err);
 done:
-    for (int i = 0; i < opened; i++) close_ticket(tickets[i]);
+    for (int i = 0; i < opened; i++) close_ticket(&tickets[i]);
     ie_free(tickets);
     return status;
 }

@@ -45,9 +45,10 @@ def rich(group: Group) -> list[str]:
     return phrases
 
 
-def full(scene: Scene, rng: random.Random) -> str:
-    """The whole picture."""
-    parts = [rng.choice(rich(group) + simple(group)) for group in scene.groups]
+def full(scene: Scene, rng: random.Random, given: dict[int, str] | None = None) -> str:
+    """The whole picture; `given` are the phrases of groups that shall be worded so."""
+    drawn = [rng.choice(rich(group) + simple(group)) for group in scene.groups]
+    parts = [(given or {}).get(g, phrase) for g, phrase in enumerate(drawn)]
     rng.shuffle(parts)
     listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
     place = rng.choice(words.PLACES[scene.setting])

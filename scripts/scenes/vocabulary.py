@@ -48,4 +48,4 @@ PLACES = {
 
 def plural(name: str) -> str:
     """The plural of a shape or an object."""
-    return {"torus": "tori", "torch": "torches"}.get(name, name + "s")
+    return {"torus": "tori", "snowman": "snowmen"}.get(name, name + "s")

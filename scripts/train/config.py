@@ -142,6 +142,7 @@ class TrainingConfig:
     mask: MaskConfig
     optimiser: OptimiserConfig
     record: RecordConfig
+    conditioning: str  # learned, or fixed: an average that is not trained
     precision: str
     seed: int
     source: dict[str, Any]  # the file as it was read, to be stored and exported
@@ -158,6 +159,7 @@ class TrainingConfig:
 
     @staticmethod
     def parse(data: dict[str, Any], where: str) -> "TrainingConfig":
+        data = {"conditioning": "learned", **data}  # the one key with a default
         source = copy.deepcopy(data)
         sections = {
             "text": TextConfig,
@@ -190,7 +192,13 @@ class TrainingConfig:
         for name in ("text", "data", "mask", "optimiser"):
             getattr(self, name).check(f"{where}: {name}")
         choice(self.precision, ("f32", "bf16"), f"{where}: precision")
+        choice(self.conditioning, ("learned", "fixed"), f"{where}: conditioning")
         unet, data = self.unet, self.data
+        if self.conditioning == "fixed":
+            chain = unet.conditioning
+            average = chain.strides == [chain.kernel] and chain.widths == [4]
+            require(average or not chain.strides, where, "a fixed conditioning is one convolution "
+                    "whose kernel is its stride, of width 4")  # fmt: skip
         canvas = unet.conditioning.resolution
         require(canvas > 0, where, "unet.conditioning.resolution is 0: nothing is edited")
         require(self.stage.guidance.kind != "list", where, "stage.guidance is a list")
@@ -212,9 +220,10 @@ class TrainingConfig:
         )
         if data.canvas != canvas:
             strides, kernel = unet.conditioning.strides, unet.conditioning.kernel
-            first = bool(strides) and strides[0] == kernel and data.canvas * kernel == canvas
-            require(first, where, "data.canvas is neither the canvas nor the canvas after a first "
-                    "convolution whose kernel is its stride")  # fmt: skip
+            exact = bool(strides) and strides[0] == kernel and canvas % data.canvas == 0
+            whole = exact and kernel % (canvas // data.canvas) == 0
+            require(whole, where, "data.canvas is neither the canvas nor a part of it whose pixels "
+                    "a first convolution, its kernel being its stride, sees whole")  # fmt: skip
 
 
 def with_settings(config: TrainingConfig, settings: list[str]) -> TrainingConfig:

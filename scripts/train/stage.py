@@ -41,18 +41,41 @@ def trained_config(config: TrainingConfig) -> UNetConfig:
     )
 
 
+def repeats(config: UNetConfig, side: int) -> int:
+    """How often each pixel of a canvas of this side is repeated, per axis, on the network's."""
+    return config.conditioning.resolution // side
+
+
 def new_unet(config: TrainingConfig) -> UNet:
-    """Zero-initialised; a first convolution that is trained on reduced canvases starts as a mean.
+    """Zero-initialised; a first convolution that is trained on reduced canvases starts as means.
 
     With data.canvas below the canvas only averages over its taps are seen in training. Equal taps
     stay equal, because their gradients are; so finer detail of a real canvas has no effect.
     """
     unet = UNet(trained_config(config))
-    if not config.data.crop and config.data.canvas != config.unet.conditioning.resolution:
+    if config.conditioning == "fixed":
+        fix_conditioning(unet)
+    elif not config.data.crop and config.data.canvas != config.unet.conditioning.resolution:
         with torch.no_grad():
-            first = unet.conditioning[0].weight
-            first.copy_(first.mean((2, 3), keepdim=True).expand_as(first))
+            first, times = unet.conditioning[0].weight, repeats(config.unet, config.data.canvas)
+            means = F.avg_pool2d(first, times)
+            first.copy_(means.repeat_interleave(times, 2).repeat_interleave(times, 3))
     return unet
+
+
+@torch.no_grad()
+def fix_conditioning(unet: UNet) -> None:
+    """Each of the four channels of the canvas averaged over the stride's squares, not trained.
+
+    The ablation of the learned encoder: ordinary weights of a convolution whose kernel is its
+    stride, so the model's files and the engine need nothing new.
+    """
+    for conv in unet.conditioning:
+        conv.weight.zero_()
+        for channel in range(conv.weight.shape[0]):
+            conv.weight[channel, channel] = 1 / conv.weight[0, 0].numel()
+        conv.bias.zero_()
+        conv.requires_grad_(False)
 
 
 def start_from(unet: UNet, directory: Path) -> list[str]:
@@ -62,7 +85,8 @@ def start_from(unet: UNet, directory: Path) -> list[str]:
     and the network begins as the one it is made from (Imagen Editor's recipe).
     """
     state = unet.state_dict()
-    found = weights.read(directory)
+    frozen = {name for name, value in unet.named_parameters() if not value.requires_grad}
+    found = {name: x for name, x in weights.read(directory).items() if name not in frozen}
     stem, old = state["stem.weight"], found.get("stem.weight")
     if old is not None and old.shape[1] < stem.shape[1] and old.shape[0] == stem.shape[0]:
         extended = torch.zeros_like(stem)
@@ -73,7 +97,8 @@ def start_from(unet: UNet, directory: Path) -> list[str]:
         raise ValueError(f"{directory}: {wrong[0]} does not fit the configuration's U-Net")
     missing = [name for name in state if name not in found]
     widened = old is not None and old.shape[1] < stem.shape[1]
-    lost = [n for n in missing if not (widened and n.startswith("conditioning."))]
+    new = {n for n in missing if widened and n.startswith("conditioning.")}
+    lost = [n for n in missing if n not in new | frozen]
     if lost:
         raise ValueError(f"{directory}: {lost[0]} is missing")
     unet.load_state_dict({**state, **found})
@@ -86,7 +111,9 @@ def encode_canvas(unet: UNet, canvas: Tensor) -> Tensor:
     if canvas.shape[-1] == conditioning.resolution:
         return unet.encode_canvas(canvas)
     first, *others = unet.conditioning
-    h = F.conv2d(canvas, first.weight.sum((2, 3), keepdim=True), first.bias)
+    times = repeats(unet.config, canvas.shape[-1])
+    taps = F.avg_pool2d(first.weight, times, divisor_override=1)
+    h = F.conv2d(canvas, taps, first.bias, stride=taps.shape[-1])
     for conv in others:
         h = conv(F.silu(h))
     return h

@@ -321,6 +321,47 @@ class StageTest(Trainer):
         self.assertFalse(torch.equal(before, after))
         self.assertTrue(torch.equal(after, after[:, :, :1, :1].expand_as(after)))
 
+    def fixed(self, canvas: int) -> "config.TrainingConfig":
+        """The base with averages for its encoder, trained on images of this side."""
+        chain = {"resolution": CANVAS, "kernel": 4, "strides": [4], "widths": [4]}
+        return config.with_settings(self.config("base-64"), [
+            "conditioning=fixed", f"unet.conditioning={json.dumps(chain)}", f"data.canvas={canvas}"
+        ])  # fmt: skip
+
+    def test_a_fixed_conditioning_is_the_average_of_each_square(self) -> None:
+        unet = stage.new_unet(self.fixed(CANVAS))
+        canvas = torch.rand(2, 4, CANVAS, CANVAS)
+        averages = torch.nn.functional.avg_pool2d(canvas, 4)
+        with torch.no_grad():
+            torch.testing.assert_close(unet.encode_canvas(canvas), averages)
+
+    def test_a_kernel_of_several_repeated_pixels_is_folded(self) -> None:
+        for canvas in (16, 32):
+            unet = stage.new_unet(self.fixed(canvas))
+            with torch.no_grad():
+                unet.conditioning[0].weight += torch.randn_like(unet.conditioning[0].weight)
+                small, times = torch.randn(2, 4, canvas, canvas), CANVAS // canvas
+                large = small.repeat_interleave(times, 2).repeat_interleave(times, 3)
+                got, expected = stage.encode_canvas(unet, small), unet.encode_canvas(large)
+            torch.testing.assert_close(got, expected)
+
+    def test_a_fixed_conditioning_stays_as_it_is(self) -> None:
+        run = train.Run(self.options("base-64", "fixed"), self.fixed(32))
+        unet = run.objective.unet
+        before = {name: value.clone() for name, value in unet.state_dict().items()}
+        for batch in data.batches(run.samples, 0, 3, 0):
+            run.train_step(batch)
+        average = run.average.of("unet")
+        for name in ("conditioning.0.weight", "conditioning.0.bias"):
+            self.assertTrue(torch.equal(unet.state_dict()[name], before[name]))
+            self.assertTrue(torch.equal(average[name], before[name]))
+        self.assertFalse(torch.equal(unet.state_dict()["stem.weight"], before["stem.weight"]))
+        learned = {**before, "conditioning.0.weight": torch.randn(4, 4, 4, 4)}
+        weights.write(self.folder / "learned" / "base-64", learned)
+        stage.start_from(unet, self.folder / "learned" / "base-64")
+        kept = unet.state_dict()["conditioning.0.weight"]
+        self.assertTrue(torch.equal(kept, before["conditioning.0.weight"]))
+
     def test_the_inputs_are_those_of_the_formulas(self) -> None:
         parsed = self.config("sr-256")
         batch = default_collate([self.samples("sr-256")[i] for i in range(4)])
@@ -385,6 +426,8 @@ class ConfigTest(Trainer):
             "precision": {"precision": "f64"},
             "mask: policy": {"mask": tiny("base-64")["mask"] | {"policy": "all"}},
             "data.canvas is neither": {"data": tiny("base-64")["data"] | {"canvas": 16}},
+            "a fixed conditioning is one convolution": {"conditioning": "fixed"},
+            "bicubic. is not one of learned": {"conditioning": "bicubic"},
             "not the encoder's": {"text": tiny("base-64")["text"] | {
                 "encoder": tiny("base-64")["text"]["encoder"] | {"d_model": 64}}},
         }  # fmt: skip

@@ -136,7 +136,8 @@ class Run:
             (self.directory / "config.json").write_text(dump(self.config), encoding="utf-8")
             return False
         saved = checkpoint.load(path, self.device)
-        changed = differences(saved["config"], self.config.source)
+        before = TrainingConfig.parse(saved["config"], str(self.directory / CHECKPOINT))
+        changed = differences(before.source, self.config.source)
         changed = [name for name in changed if not name.startswith("record.")]
         if saved["text_digest"] != self.text_digest:
             changed.append("the frozen text encoder")

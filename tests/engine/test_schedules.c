@@ -132,6 +132,7 @@ typedef struct submitter {
     crowd *crowd;
     uint64_t random;
     int count, refused; /* refused though it would have waited for room */
+    int backward;       /* requests whose steps went backward */
     submitted requests[MOST];
 } submitter;
 
@@ -179,6 +180,21 @@ static void prepare(submitted *s, uint64_t *random)
     if (s->action == DEADLINE) r->deadline = 1e-4 * (1 + below(random, 300));
 }
 
+/* Look at a request while it runs: it only goes forward. */
+static bool goes_forward(const ie_ticket *ticket, int looks)
+{
+    ie_ticket_info before, now;
+    bool good = true;
+    ie_poll(ticket, &before);
+    for (; looks > 0; looks--, before = now) {
+        sched_yield();
+        ie_poll(ticket, &now);
+        good = good && now.step <= now.steps && now.seconds >= now.queued &&
+               (now.stage > before.stage || (now.stage == before.stage && now.step >= before.step));
+    }
+    return good;
+}
+
 static void *submit_all(void *argument)
 {
     submitter *t = argument;
@@ -194,6 +210,7 @@ static void *submit_all(void *argument)
         if (s->action == CANCEL_SOON) ie_cancel(s->ticket);
     }
     for (int i = t->count - 1; i >= 0; i--) {
+        t->backward += !goes_forward(t->requests[i].ticket, below(&t->random, 20));
         if (t->requests[i].action != RELEASE) ie_wait(t->requests[i].ticket, -1, NULL);
         ie_ticket_release(&t->requests[i].ticket);
     }
@@ -243,6 +260,7 @@ static void run_schedule(ie_engine *engine, int queue, uint64_t seed, sums *sum)
     for (int i = 0; i < count; i++) pthread_join(threads[i].thread, NULL);
     for (int i = 0; i < count; i++) {
         assert_int_equal(threads[i].refused, 0);
+        assert_int_equal(threads[i].backward, 0);
         for (int k = 0; k < threads[i].count; k++) {
             const submitted *s = &threads[i].requests[k];
             const char *wrong = complaint(s);

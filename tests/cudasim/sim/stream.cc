@@ -1,0 +1,312 @@
+/* stream.cc - streams, events and graphs. With CUDASIM_ASYNC=lazy the work of a stream runs when
+ * somebody waits for it, with eager when it is enqueued, with rand at some time between: a host
+ * program that forgets to wait reads old bytes in one of them.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "stream.h"
+#include "config.h"
+#include "report.h"
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <set>
+#include <vector>
+
+/* An event is its last recording: a number on a stream. */
+struct CUevent_st {
+    cudaStream_t stream = nullptr; /* where it was recorded last; null: never */
+    uint64_t recorded = 0, reached = 0;
+    CUgraph_st *graph = nullptr;
+};
+
+struct Item {
+    cudasim::Work work;
+    CUevent_st *waits_for = nullptr; /* until it has reached `recording` */
+    uint64_t recording = 0;
+};
+
+struct CUstream_st {
+    bool blocking = true;
+    std::deque<Item> items;
+    CUgraph_st *graph = nullptr; /* that captures it */
+    bool unjoined = false;       /* captured work that the graph's own stream did not wait for */
+};
+
+struct CUgraph_st {
+    cudaStream_t origin = nullptr;
+    std::vector<cudasim::Work> nodes; /* in an order that is legal */
+    std::set<cudaStream_t> joined;
+};
+
+struct CUgraphExec_st {
+    std::vector<cudasim::Work> nodes;
+};
+
+namespace cudasim
+{
+static std::set<cudaStream_t> streams;
+static std::set<cudaEvent_t> events;
+
+static void run_next(cudaStream_t stream)
+{
+    const Item item = std::move(stream->items.front());
+    stream->items.pop_front();
+    if (item.waits_for && events.count(item.waits_for)) {
+        CUevent_st &event = *item.waits_for;
+        while (event.reached < item.recording && !event.stream->items.empty()) {
+            run_next(event.stream);
+        }
+    }
+    if (item.work) item.work();
+}
+
+void drain(cudaStream_t stream)
+{
+    if (!stream) {
+        drain_blocking_streams();
+        return;
+    }
+    while (!stream->items.empty()) run_next(stream);
+}
+
+void drain_blocking_streams()
+{
+    for (cudaStream_t stream : streams) {
+        if (stream->blocking) drain(stream);
+    }
+}
+
+bool is_capturing(cudaStream_t stream)
+{
+    return stream && stream->graph;
+}
+
+static void after_enqueue(cudaStream_t stream)
+{
+    const Async async = config().async;
+    if (async == Async::eager) drain(stream);
+    if (async != Async::random) return;
+    for (cudaStream_t other : streams) {
+        while (!other->items.empty() && random_bits() % 2) run_next(other);
+    }
+}
+
+cudaError_t enqueue(cudaStream_t stream, Work work)
+{
+    if (!stream) { /* the null stream waits for the blocking ones, and nothing for longer */
+        drain_blocking_streams();
+        work();
+        return cudaSuccess;
+    }
+    if (!streams.count(stream)) return remember_error(cudaErrorInvalidResourceHandle);
+    if (stream->graph) {
+        stream->graph->nodes.push_back(std::move(work));
+        stream->unjoined = stream != stream->graph->origin;
+        return cudaSuccess;
+    }
+    stream->items.push_back({std::move(work), nullptr, 0});
+    after_enqueue(stream);
+    return cudaSuccess;
+}
+
+static cudaError_t open_stream(cudaStream_t *stream, bool blocking)
+{
+    auto opened = std::make_unique<CUstream_st>();
+    opened->blocking = blocking;
+    *stream = opened.release();
+    streams.insert(*stream);
+    return cudaSuccess;
+}
+
+static cudaError_t wait_in_capture(cudaStream_t stream, cudaEvent_t event)
+{
+    CUgraph_st *graph = stream->graph ? stream->graph : event->graph;
+    if (!event->graph || event->graph != graph) {
+        return remember_error(cudaErrorStreamCaptureUnsupported);
+    }
+    stream->graph = graph;
+    graph->joined.insert(stream);
+    if (stream == graph->origin) event->stream->unjoined = false;
+    return cudaSuccess;
+}
+} /* namespace cudasim */
+
+using namespace cudasim;
+
+/* ---- streams --------------------------------------------------------------------------------- */
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream)
+{
+    return open_stream(stream, true);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    return open_stream(stream, !(flags & cudaStreamNonBlocking));
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    if (!streams.count(stream)) return remember_error(cudaErrorInvalidResourceHandle);
+    drain(stream);
+    streams.erase(stream);
+    delete stream;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    if (is_capturing(stream)) return remember_error(cudaErrorStreamCaptureUnsupported);
+    drain(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    if (stream && !stream->items.empty()) {
+        run_next(stream); /* time passes, so that a loop of queries ends */
+        return cudaErrorNotReady;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    for (cudaStream_t stream : streams) {
+        if (stream->graph) return remember_error(cudaErrorStreamCaptureUnsupported);
+        drain(stream);
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
+{
+    if (!events.count(event)) return remember_error(cudaErrorInvalidResourceHandle);
+    if (is_capturing(stream) || event->graph) return wait_in_capture(stream, event);
+    if (!event->stream) return cudaSuccess; /* never recorded, or reached at once */
+    if (!stream) {
+        while (event->reached < event->recorded) run_next(event->stream);
+        return cudaSuccess;
+    }
+    stream->items.push_back({nullptr, event, event->recorded});
+    after_enqueue(stream);
+    return cudaSuccess;
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+cudaError_t cudaEventCreate(cudaEvent_t *event)
+{
+    *event = std::make_unique<CUevent_st>().release();
+    events.insert(*event);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
+{
+    return cudaEventCreate(event);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    if (!events.erase(event)) return remember_error(cudaErrorInvalidResourceHandle);
+    for (cudaStream_t stream : streams) { /* what it still has to mark */
+        for (Item &item : stream->items) {
+            if (item.waits_for == event) item.waits_for = nullptr;
+        }
+    }
+    delete event;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    if (!events.count(event)) return remember_error(cudaErrorInvalidResourceHandle);
+    event->stream = stream;
+    event->graph = stream ? stream->graph : nullptr;
+    if (event->graph) return cudaSuccess;
+    const uint64_t recording = ++event->recorded;
+    return enqueue(stream, [event, recording] {
+        if (events.count(event)) event->reached = recording;
+    });
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    if (!events.count(event)) return remember_error(cudaErrorInvalidResourceHandle);
+    if (event->graph) return remember_error(cudaErrorStreamCaptureUnsupported);
+    while (event->reached < event->recorded) run_next(event->stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    if (!events.count(event)) return remember_error(cudaErrorInvalidResourceHandle);
+    if (event->reached == event->recorded) return cudaSuccess;
+    run_next(event->stream);
+    return cudaErrorNotReady;
+}
+
+/* ---- graphs ---------------------------------------------------------------------------------- */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
+{
+    if (!stream || stream->graph) return remember_error(cudaErrorStreamCaptureUnsupported);
+    stream->graph = std::make_unique<CUgraph_st>().release();
+    stream->graph->origin = stream;
+    stream->graph->joined.insert(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    *graph = nullptr;
+    if (!stream || !stream->graph || stream->graph->origin != stream) {
+        return remember_error(cudaErrorStreamCaptureUnmatched);
+    }
+    std::unique_ptr<CUgraph_st> ended(stream->graph);
+    bool unjoined = false;
+    for (cudaStream_t joined : ended->joined) {
+        unjoined = unjoined || joined->unjoined;
+        joined->graph = nullptr;
+        joined->unjoined = false;
+    }
+    for (cudaEvent_t event : events) {
+        if (event->graph == ended.get()) {
+            event->graph = nullptr;
+            event->stream = nullptr;
+        }
+    }
+    if (unjoined) return remember_error(cudaErrorStreamCaptureUnmatched);
+    *graph = ended.release();
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
+{
+    auto made = std::make_unique<CUgraphExec_st>();
+    made->nodes = graph->nodes;
+    *exec = made.release();
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    for (const Work &node : exec->nodes) {
+        const cudaError_t error = enqueue(stream, node);
+        if (error != cudaSuccess) return error;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    delete exec;
+    return cudaSuccess;
+}
