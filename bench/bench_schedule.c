@@ -2,8 +2,9 @@
  * same requests measured on the engine.
  *
  *   bench_schedule --model DIR [--requests N] [--rate R] [--lanes A[,B..]] [--steps A[,B..]]
- *                  [--guidance HIGH,LOW,HOLD] [--mixed] [--flops F] [--bandwidth B]
- *                  [--fill A[,B..]] [--precision f32|bf16] [--seed N] [--measure cpu|ref] [--threads N] [--rounds N]
+ *                  [--guidance HIGH,LOW,HOLD] [--mixed] [--precision f32|bf16] [--seed N]
+ *                  [--flops F] [--bandwidth B] [--fill A[,B..]]
+ *                  [--measure cpu|ref] [--threads N] [--rounds N]
  *
  * --rate: requests a second, arriving at random (Poisson); 0: all at once. --mixed: a third of the
  * requests has half the steps, a third half as many again. A pass of n lanes takes
@@ -213,12 +214,15 @@ static ie_status take_turns(const options *o, const work *k, const double predic
 static ie_status measure(const options *o, const double predicted[SIM_WAYS], ie_error *err)
 {
     ie_engine_info info;
-    work k = {.count = o->requests, .batch = o->engine.lanes[0] ? o->engine.lanes[0] / 2 : 1};
+    work k = {.count = o->requests, .batch = IE_MAX_LANES};
     ie_options real = o->engine;
     real.device = o->measure;
     ie_status status = ie_engine_open(&k.engine, o->model, &real, err);
     if (status) return status;
     ie_engine_describe(k.engine, &info);
+    for (int s = 0; s < info.stage_count; s++) {
+        if (info.stages[s].lanes / 2 < k.batch) k.batch = info.stages[s].lanes / 2;
+    }
     const size_t bytes = 7 * (size_t)info.canvas * (size_t)info.canvas;
     uint8_t *pixels = ie_alloc((uint64_t)o->requests, bytes);
     k.requests = ie_alloc((uint64_t)o->requests, sizeof *k.requests);

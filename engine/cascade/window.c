@@ -95,8 +95,8 @@ typedef struct reading {
     int canvas;
 } reading;
 
-/* A row of the window as f32 0..255; outside the image the nearest pixel of it (they are masked, but
- * the filter reads them at the border). */
+/* A row of the window as f32 0..255; outside the image the nearest pixel of it (they are masked,
+ * but the filter reads them at the border). */
 static void read_image(void *user, int64_t y, float *row)
 {
     const reading *r = user;
