@@ -6,6 +6,7 @@
 #include "progress.h"
 #include "units.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,10 +39,11 @@ static double rate(const ie_batch_progress *p, double now)
     return now > p->begin ? (double)p->made / (now - p->begin) : 0;
 }
 
+/* NaN while there is no rate. */
 static double seconds_left(const ie_batch_progress *p, double now)
 {
     const double r = rate(p, now);
-    return r > 0 ? (double)(p->total - p->done - p->failed) / r : -1;
+    return r > 0 ? (double)(p->total - p->done - p->failed) / r : NAN;
 }
 
 /* ---- shares ---------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* ledger.h - what a batch job has done: files of JSON lines that only grow.
  *
- * OUT/ledger/shard-I-of-N.attempt-K.jsonl is written by one process alone: an attempt never writes
+ * OUT/ledger/shard-I-of-N.attempt-K.jsonl is written by one attempt alone: none ever writes
  * into another one's file, so two that work on the same shard do not mix their lines. A line is on
  * the disk when its call returns. Events:
  *

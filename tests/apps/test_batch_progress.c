@@ -82,6 +82,16 @@ static void a_bar_fits_its_terminal(void **state)
     }
 }
 
+static void without_a_rate_there_is_no_end(void **state)
+{
+    (void)state;
+    ie_batch_progress p = begin(IE_BATCH_JSON, tmpfile());
+    ie_batch_progress_show(&p, 20, true);
+    char *text = printed(p.stream);
+    assert_non_null(strstr(text, "\"seconds_left\": null,"));
+    free(text);
+}
+
 static void it_is_not_redrawn_too_often(void **state)
 {
     (void)state;
@@ -111,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_are_of_this_process),
         cmocka_unit_test(a_bar_fits_its_terminal),
+        cmocka_unit_test(without_a_rate_there_is_no_end),
         cmocka_unit_test(it_is_not_redrawn_too_often),
         cmocka_unit_test(notes_name_line_and_item),
     };
