@@ -9,9 +9,9 @@
  * them with guidance 1 (--requests 4 --guidance 1 --steps 4) meet in every stage and fill its
  * workspace. Memory is the process's highest resident size (VmHWM, Linux) while opening and while
  * editing, minus what it was before the engine existed, with the caller's pixels in place; it is
- * set against what ie_engine_describe tells: weights, workspace, requests, libraries. A process that
- * opens the engine, edits and ends is what a user runs, so a run of this program makes one call of
- * ie_edit. SPDX-License-Identifier: Apache-2.0 */
+ * set against what ie_engine_describe tells: weights, workspace, requests, libraries. A process
+ * that opens the engine, edits and ends is what a user runs, so a run of this program makes one
+ * call of ie_edit. SPDX-License-Identifier: Apache-2.0 */
 #include "imagen_editor.h"
 #include "timing.h"
 
