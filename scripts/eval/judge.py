@@ -29,7 +29,7 @@ ROOM = {"finder": 1.2, "reader": 1.4}  # a window's side in longer sides of the 
 WIDTHS = (24, 48, 96, 128)
 GRID = SIDE // 2  # cells of the finder's map
 LOOKS = 2
-SURE = 0.35  # a peak of the finder's map is a thing from here on
+SURE = 0.28  # a peak of the finder's map is a thing from here on
 SAME = 0.55  # two boxes that share so much of their union are one thing
 
 
