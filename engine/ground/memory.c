@@ -81,13 +81,15 @@ void ie_pages_free(void *p, uint64_t bytes)
 
 uint64_t ie_resident_bytes(void)
 {
-    unsigned long long total, resident, files;
+    char line[128] = "", *at = line; /* pages: all, resident, of these from files, ... */
     FILE *f = fopen("/proc/self/statm", "r");
     if (!f) return 0;
-    const int fields = fscanf(f, "%llu %llu %llu", &total, &resident, &files);
+    const bool read = fgets(line, sizeof line, f) != NULL;
     fclose(f);
+    (void)strtoull(at, &at, 10);
+    const uint64_t resident = strtoull(at, &at, 10), files = strtoull(at, &at, 10);
     const long page = sysconf(_SC_PAGESIZE);
-    return fields == 3 && resident >= files && page > 0 ? (resident - files) * (uint64_t)page : 0;
+    return read && resident > files && page > 0 ? (resident - files) * (uint64_t)page : 0;
 }
 
 void ie_arena_measure(ie_arena *a)
