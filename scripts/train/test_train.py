@@ -34,7 +34,7 @@ try:
     from ..reference import weights
     from ..reference.cascade import Cascade, Edit, conditioning_image, to_bytes
     from ..reference.unet import UNet
-    from . import cache, checkpoint, config, data, export, masks, pack, samples, stage, train
+    from . import cache, checkpoint, config, data, export, fast, masks, pack, samples, stage, train
 except ImportError as missing:
     reason = f"training needs PyTorch, SentencePiece and Pillow: {missing}"
     if __name__ == "__main__":
@@ -410,6 +410,42 @@ class StageTest(Trainer):
         self.assertEqual((length[1].item(), tokens[1].abs().max().item()), (1, 0))
         alone, _ = run.text.encode(["a red ball"], keep[:1])
         torch.testing.assert_close(tokens[:1, : alone.shape[1]], alone)
+
+    def gradients(self, unet: "UNet", bf16: bool) -> list["torch.Tensor"]:
+        """The output and the gradient of every weight, of one seeded batch with padded text."""
+        numbers = torch.Generator().manual_seed(3)
+        size, low = unet.config.resolution, unet.config.low_resolution
+        z = torch.randn(3, 3, size, size, generator=numbers)
+        v, tokens = torch.tensor([3.0, 500.0, 900.0]), torch.randn(3, 6, 32, generator=numbers)
+        canvas = torch.randn(3, 4, CANVAS, CANVAS, generator=numbers)
+        unet.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            text = unet.text(tokens, torch.tensor([6, 1, 3]))
+            enlarged = (z, v) if low else ()
+            answer = unet(z, v, text, unet.encode_canvas(canvas), *enlarged)[:, :3].float()
+        (answer - z).square().mean().backward()
+        values = [p.grad for p in unet.parameters() if p.grad is not None]
+        return [answer.detach(), *values]
+
+    def test_the_faster_parts_are_the_references_own(self) -> None:
+        try:
+            fast.library()
+        except OSError as error:
+            self.skipTest(str(error))
+        for name in ("base-64", "sr-256"):
+            torch.manual_seed(4)
+            exact = UNet(self.config(name).unet, zero_init=False)
+            with torch.no_grad():
+                for value in exact.parameters():
+                    value += 0.1 * torch.randn_like(value)
+            expected = self.gradients(exact, False)
+            rounded = self.gradients(exact, True)
+            got = self.gradients(fast.install(copy.deepcopy(exact)), True)
+            self.assertEqual(len(got), len(expected))
+            for i, (a, b, c) in enumerate(zip(got, rounded, expected)):
+                # Both round to bf16, at different places: neither may be much worse than the other.
+                error, allowed = ((x - c).norm() / c.norm() for x in (a, b))
+                self.assertLess(error, 2 * allowed + 0.01, f"{name}, tensor {i}")
 
     def test_the_rate_warms_up_and_falls(self) -> None:
         parsed = self.config("base-64")

@@ -24,7 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import checkpoint, samples, text
+from ..reference.unet import UNet
+from . import checkpoint, fast, samples, text
 from .cache import Cache
 from .config import TrainingConfig, differences, dump, with_settings
 from .data import Samples, batches
@@ -47,8 +48,7 @@ class Run:
         unet = new_unet(config)
         if options.init and not (self.directory / CHECKPOINT).exists():
             start_from(unet, Path(options.init) / config.stage.directory)
-        layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
-        unet = unet.to(self.device, memory_format=layout)
+        unet = self._placed(unet, options.compile)
         self.text.encoder.to(self.device)
         self.objective = Objective(config, unet, self.text, self.device)
         if options.compile:
@@ -84,6 +84,17 @@ class Run:
             text.train_tokenizer(tokenizer, captions, config.vocabulary)
         return text.start_training(config, tokenizer)
 
+    def _placed(self, unet: UNet, compiled: bool) -> UNet:
+        """On its device; on a CPU in bf16 with faster parts, where a C compiler can make them."""
+        if self.device.type == "cuda":
+            return unet.to(self.device, memory_format=torch.channels_last)
+        if self.config.precision == "bf16" and not compiled:
+            try:
+                return fast.install(unet)
+            except OSError as error:
+                print(f"train: the reference's parts, which are slower: {error}", file=sys.stderr)
+        return unet
+
     def _optimiser(self) -> torch.optim.Optimizer:
         """AdamW; norms, biases and other vectors are not decayed."""
         o = self.config.optimiser
@@ -92,9 +103,8 @@ class Run:
             {"params": [p for p in values if p.dim() > 1], "weight_decay": o.weight_decay},
             {"params": [p for p in values if p.dim() <= 1], "weight_decay": 0.0},
         ]
-        fused = self.device.type == "cuda"
         betas = (o.betas[0], o.betas[1])
-        return torch.optim.AdamW(groups, lr=o.rate, betas=betas, eps=o.eps, fused=fused)
+        return torch.optim.AdamW(groups, lr=o.rate, betas=betas, eps=o.eps, fused=True)
 
     def train_step(self, batch: dict[str, Any]) -> Tensor:
         o = self.config.optimiser
@@ -216,15 +226,17 @@ class Clock:
         self.last = time.monotonic()
 
 
-def train(run: Run, minutes: float, workers: int) -> None:
-    """Until the last step, for so many minutes, or until a signal asks to stop."""
+def train(run: Run, minutes: float, until: int, workers: int) -> None:
+    """Until the last step or step `until`, for so many minutes, or until a signal asks to stop."""
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda given, _: asked.append(given))
     record, begin = run.config.record, time.monotonic()
     saving, looking = Clock(record.checkpoint_minutes), Clock(record.sample_minutes)
     before, progress = run.seconds, Progress(run)
-    for batch in batches(run.samples, run.step, run.config.optimiser.steps, workers):
+    last = run.config.optimiser.steps
+    last = min(until, last) if until else last
+    for batch in batches(run.samples, run.step, last, workers):
         progress.add(run.train_step(batch))
         run.seconds = before + time.monotonic() - begin
         if saving.due():
@@ -253,6 +265,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="model directory to start from")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:N")
     parser.add_argument("--minutes", type=float, default=0, help="stop after so many; 0: never")
+    parser.add_argument("--until", type=int, default=0, metavar="STEP",
+                        help="stop there; the rate falls until optimiser.steps")  # fmt: skip
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
                         help="values instead of the file's, as in optimiser.batch=256")  # fmt: skip
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
@@ -274,7 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
         size = sum(p.numel() for module in run.modules.values() for p in module.parameters())
         verb = f"resuming at step {run.step}" if resumed else "starting"
         print(f"{config.stage.name}: {size / 1e6:.2f} M parameters, {verb}", flush=True)
-        train(run, options.minutes, options.workers)
+        train(run, options.minutes, options.until, options.workers)
     except (OSError, ValueError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
