@@ -26,8 +26,8 @@ static const ie_option options[] = {
     {.name = "machine", .value = "NAME", .kind = IE_OPTION_TEXT, AT(machine),
      .help = "whose time floor: h200 (default), or FLOPS,BYTES per second like 2e11,1.5e10"},
     {.name = "device", .value = "NAME", .kind = IE_OPTION_TEXT, AT(device),
-     .help = "plan (default) reads no weights; "
-     "cpu, ref, cuda load the model and report it as loaded"},
+     .help = "plan (default) reads no weights; cuda:h200 the same, with the time that our kernels "
+     "are predicted to take there; cpu, ref, cuda load the model and report it as loaded"},
     {.name = "json", .kind = IE_OPTION_FLAG, AT(json),
      .help = "one JSON object on stdout instead of the table"},
 };
@@ -71,7 +71,7 @@ static ie_status run(void *values, ie_error *err)
 
 static const char *const examples[] = {
     "imagen-editor inspect",
-    "imagen-editor inspect --model models/full --machine h200",
+    "imagen-editor inspect --model examples/imagen-full --device cuda:h200",
     "imagen-editor inspect --model models/demo --precision f32 --machine 2e11,1.5e10 --json",
     NULL,
 };

@@ -21,6 +21,7 @@ typedef struct row {
     const char *name;
     int resolution, steps, passes;
     double parameters, published, forward_flop, forward_bytes, floor;
+    double pass[2], predicted; /* seconds: a pass of one lane and of two; all of an edit's */
     uint64_t weight_bytes;
 } row;
 
@@ -34,29 +35,44 @@ static double published_of(const char *model, int stage)
     return 0;
 }
 
+/* A step with guidance is a pass of two lanes, another one of one. */
+static void predict(row *r, const ie_engine_info *info, int stage)
+{
+    if (stage < 0) {
+        r->pass[0] = r->predicted = info->text_seconds;
+        return;
+    }
+    const ie_stage_info *s = &info->stages[stage];
+    const int guided = s->default_passes - s->default_steps;
+    r->pass[0] = s->forward_seconds[0];
+    r->pass[1] = s->forward_seconds[1];
+    r->predicted = guided * r->pass[1] + (s->default_steps - guided) * r->pass[0];
+}
+
 static row row_of(const ie_inspect_report *r, int stage)
 {
     const ie_engine_info *info = r->info;
     row out;
     if (stage < 0) {
         /* One prompt reads each weight once; what it computes on is small beside them. */
-        out = (row){"text",
-                    0,
-                    0,
-                    1,
-                    (double)info->text_parameters,
-                    0,
-                    info->text_flop,
-                    (double)info->text_weight_bytes,
-                    0,
-                    info->text_weight_bytes};
+        out = (row){.name = "text",
+                    .passes = 1,
+                    .parameters = (double)info->text_parameters,
+                    .forward_flop = info->text_flop,
+                    .forward_bytes = (double)info->text_weight_bytes,
+                    .weight_bytes = info->text_weight_bytes};
     } else {
         const ie_stage_info *s = &info->stages[stage];
-        out = (row){s->name,           s->resolution,         s->default_steps,
-                    s->default_passes, (double)s->parameters, 0,
-                    s->forward_flop,   s->forward_bytes,      0,
-                    s->weight_bytes};
+        out = (row){.name = s->name,
+                    .resolution = s->resolution,
+                    .steps = s->default_steps,
+                    .passes = s->default_passes,
+                    .parameters = (double)s->parameters,
+                    .forward_flop = s->forward_flop,
+                    .forward_bytes = s->forward_bytes,
+                    .weight_bytes = s->weight_bytes};
     }
+    predict(&out, info, stage);
     out.published = published_of(info->model_name, stage);
     out.floor = out.passes *
                 ie_machine_floor(&r->machine, info->precision, out.forward_flop, out.forward_bytes);
@@ -74,6 +90,26 @@ static void print_row(const row *r, FILE *stream)
     fprintf(stream, "%-14s %5s %10s %10s %9s %6s %7d %10s %9s\n", r->name, size,
             ie_unit_count(parameters, r->parameters), stated, ie_unit_count(flop, r->forward_flop),
             steps, r->passes, ie_unit_bytes(weights, r->weight_bytes), floor);
+}
+
+/* Seconds of a step and of a stage, where the engine predicts them. */
+static void print_predicted(const ie_inspect_report *r, FILE *stream)
+{
+    double edit = 0;
+    char one[IE_UNIT_TEXT], two[IE_UNIT_TEXT], all[IE_UNIT_TEXT];
+    fprintf(stream,
+            "\npredicted with our CUDA kernels, of which no device has measured one yet\n\n");
+    fprintf(stream, "%-14s %12s %14s %9s %9s\n", "stage", "plain step", "guided step", "stage",
+            "of floor");
+    for (int stage = -1; stage < r->info->stage_count; stage++) {
+        const row line = row_of(r, stage);
+        edit += line.predicted;
+        fprintf(stream, "%-14s %12s %14s %9s %8.2fx\n", line.name,
+                ie_unit_seconds(one, line.pass[0]),
+                stage < 0 ? "-" : ie_unit_seconds(two, line.pass[1]),
+                ie_unit_seconds(all, line.predicted), line.predicted / line.floor);
+    }
+    fprintf(stream, "\nan edit    %s alone on the device\n", ie_unit_seconds(all, edit));
 }
 
 void ie_inspect_table(const ie_inspect_report *r, FILE *stream)
@@ -108,6 +144,7 @@ void ie_inspect_table(const ie_inspect_report *r, FILE *stream)
     if (total.floor <= 0) {
         fprintf(stream, "no floor: %s was not measured with %s\n", r->machine.name, precision);
     }
+    if (info->text_seconds > 0) print_predicted(r, stream);
 }
 
 void ie_inspect_json(const ie_inspect_report *r, FILE *stream)
@@ -139,6 +176,11 @@ void ie_inspect_json(const ie_inspect_report *r, FILE *stream)
         if (stage >= 0) ie_jsonl_int(&j, "steps", one.steps);
         ie_jsonl_int(&j, "passes", one.passes);
         if (one.floor > 0) ie_jsonl_real(&j, "floor_seconds", one.floor);
+        if (one.predicted > 0) {
+            ie_jsonl_real(&j, "predicted_seconds", one.predicted);
+            ie_jsonl_real(&j, "predicted_plain_step_seconds", one.pass[0]);
+            if (stage >= 0) ie_jsonl_real(&j, "predicted_guided_step_seconds", one.pass[1]);
+        }
         ie_jsonl_close(&j, '}');
     }
     ie_jsonl_close(&j, ']');

@@ -94,7 +94,8 @@ typedef struct ie_engine ie_engine;
 typedef enum ie_precision { IE_PRECISION_F32, IE_PRECISION_BF16 } ie_precision;
 
 typedef struct ie_options {
-    /* "auto" (default), "cpu", "ref", "cuda", "cuda:N"; "plan": no weights, prices only */
+    /* "auto" (default), "cpu", "ref", "cuda", "cuda:N"; "plan": no weights, prices only;
+     * "cuda:h200": as plan, with predicted times for that device, which need not be there */
     const char *device;
     ie_precision precision; /* of activations and weights; default f32 */
     int threads;            /* CPU threads; 0 (default): all cores of the process's affinity mask */
@@ -131,6 +132,9 @@ typedef struct ie_stage_info {
     uint64_t weight_bytes; /* as loaded, packed for the device */
     double forward_flop;   /* one lane, one forward pass; multiply-adds count 2 */
     double forward_bytes;  /* weights once and every operand once, at least */
+    /* A pass of one lane and of two, on a described device as the CUDA backend's kernels are
+     * predicted to do; 0 on any other. */
+    double forward_seconds[2];
     /* forward passes of one request with the default steps and guidance */
     int default_passes;
 } ie_stage_info;
@@ -148,6 +152,7 @@ typedef struct ie_engine_info {
     ie_stage_info stages[IE_MAX_STAGES];
     uint64_t text_parameters, text_weight_bytes;
     double text_flop;         /* one prompt */
+    double text_seconds;      /* as forward_seconds */
     uint64_t weight_bytes;    /* all of it */
     uint64_t workspace_bytes; /* planned for all lanes; device memory */
     uint64_t request_bytes;   /* of the host, that the engine keeps for a request under way */

@@ -15,7 +15,13 @@ ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision pre
         return ie_fail(err, IE_BAD_ARGUMENT, "precision %d is neither f32 nor bf16",
                        (int)precision);
     }
-    if (!strcmp(device, "plan")) return ie_backend_open_plan(out, precision, err);
+    if (!strcmp(device, "plan")) return ie_backend_open_plan(out, NULL, precision, err);
+    const ie_device_model *model =
+        strncmp(device, "cuda:", 5) ? NULL : ie_device_model_find(device + 5);
+    if (model && precision != IE_PRECISION_BF16) {
+        return ie_fail(err, IE_BAD_ARGUMENT, "device '%s' is described for bf16 alone", device);
+    }
+    if (model) return ie_backend_open_plan(out, model, precision, err);
     if (!strcmp(device, "cuda") || !strncmp(device, "cuda:", 5)) {
         return ie_fail(err, IE_DEVICE, "device '%s': this build has no CUDA backend; use cpu",
                        device);
@@ -24,7 +30,7 @@ ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision pre
         return ie_backend_open_host(out, device, precision, threads, err);
     }
     return ie_fail(err, IE_BAD_ARGUMENT,
-                   "device '%s' is none of auto, cpu, ref, cuda, cuda:N, plan", device);
+                   "device '%s' is none of auto, cpu, ref, cuda, cuda:N, cuda:h200, plan", device);
 }
 
 void ie_backend_close(ie_backend **backend)

@@ -6,6 +6,7 @@
 #ifndef IE_BACKEND_H
 #define IE_BACKEND_H
 
+#include "device_model.h"
 #include "error.h"
 #include "memory.h"
 #include "ops.h"
@@ -31,14 +32,17 @@ struct ie_backend {
     const ie_backend_vtable *vtable;
     const ie_ops *ops;
     ie_stream *stream;
-    ie_dtype act;        /* of activations and packed weights: f32 or bf16 */
-    bool plan;           /* nothing is computed: every arena measures */
+    ie_dtype act; /* of activations and packed weights: f32 or bf16 */
+    bool plan;    /* nothing is computed: every arena measures */
+    /* what a planning backend predicts for; NULL: nothing is predicted */
+    const ie_device_model *model;
     int threads;         /* of the host, while this backend works */
     int threads_outside; /* the caller's number, between enter and leave */
     char text[128];      /* what runs it, in words */
 };
 
-/* device: "auto", "ref", "cpu", "plan" or "cuda[:N]". IE_DEVICE when this build or this machine has
+/* device: "auto", "ref", "cpu", "plan", "cuda[:N]" or "cuda:NAME" of a described device, which plans
+ * and predicts. IE_DEVICE when this build or this machine has
  * none such, IE_BAD_ARGUMENT for another word. threads 0: as many as the process may use. */
 ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision precision, int threads,
                           ie_error *err);
@@ -63,6 +67,8 @@ ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *e
 /* Constructors, one per file. */
 ie_status ie_backend_open_host(ie_backend **out, const char *device, ie_precision precision,
                                int threads, ie_error *err);
-ie_status ie_backend_open_plan(ie_backend **out, ie_precision precision, ie_error *err);
+/* model NULL: nothing is predicted. */
+ie_status ie_backend_open_plan(ie_backend **out, const ie_device_model *model,
+                               ie_precision precision, ie_error *err);
 
 #endif

@@ -97,7 +97,8 @@ static void plan_close(ie_backend *self)
 static const ie_backend_vtable plan_vtable = {
     .enter = nothing, .leave = nothing, .close = plan_close};
 
-ie_status ie_backend_open_plan(ie_backend **out, ie_precision precision, ie_error *err)
+ie_status ie_backend_open_plan(ie_backend **out, const ie_device_model *model,
+                               ie_precision precision, ie_error *err)
 {
     *out = NULL;
     ie_backend *b = ie_alloc(1, sizeof *b);
@@ -106,8 +107,10 @@ ie_status ie_backend_open_plan(ie_backend **out, ie_precision precision, ie_erro
     b->ops = &plan_ops;
     b->act = precision == IE_PRECISION_BF16 ? IE_BF16 : IE_F32;
     b->plan = true;
+    b->model = model;
     b->threads = 1;
-    snprintf(b->text, sizeof b->text, "plan, %s", b->act == IE_BF16 ? "bf16" : "f32");
+    snprintf(b->text, sizeof b->text, "%s%s, %s", model ? "plan for " : "plan",
+             model ? model->words : "", b->act == IE_BF16 ? "bf16" : "f32");
     *out = b;
     return IE_OK;
 }

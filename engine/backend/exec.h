@@ -12,8 +12,9 @@
 #include "backend.h"
 
 typedef struct ie_cost {
-    double flop;  /* multiply-adds count 2 */
-    double bytes; /* every operand read once, every result written once, weights once per call */
+    double flop;    /* multiply-adds count 2 */
+    double bytes;   /* every operand read once, every result written once, weights once per call */
+    double seconds; /* predicted; 0 where the backend describes no device */
 } ie_cost;
 
 typedef struct ie_exec {

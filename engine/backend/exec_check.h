@@ -33,6 +33,14 @@ static inline void spend(ie_exec *x, ie_cost cost)
 {
     x->cost.flop += cost.flop;
     x->cost.bytes += cost.bytes;
+    x->cost.seconds += cost.seconds;
+}
+
+/* Of an operation that is bound by what it moves. */
+static inline void spend_stream(ie_exec *x, double flop, double bytes)
+{
+    const ie_device_model *model = x->backend->model;
+    spend(x, (ie_cost){flop, bytes, model ? ie_predict_stream(model, bytes) : 0});
 }
 
 /* Does this executor compute, or only count? */

@@ -11,8 +11,7 @@ static ie_status check_rows(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, 
     REQUIRE(shaped(w, 1, y.dim[2], 0, 0, 0) && w.dtype == IE_F32);
     REQUIRE(!ie_present(length) ||
             (shaped(length, 1, y.dim[0], 0, 0, 0) && length.dtype == IE_I32));
-    spend(x, (ie_cost){.flop = 6.0 * (double)ie_numel(y),
-                       .bytes = (double)(ie_bytes(y) + ie_bytes(in))});
+    spend_stream(x, 6.0 * (double)ie_numel(y), (double)(ie_bytes(y) + ie_bytes(in)));
     return IE_OK;
 }
 
@@ -39,7 +38,7 @@ ie_status ie_exec_embed(ie_exec *x, ie_tensor y, ie_tensor table, ie_tensor ids,
 {
     REQUIRE(ids.rank == 2 && ids.dtype == IE_I32 && table.rank == 2 && y.dtype == IE_F32);
     REQUIRE(shaped(y, 3, ids.dim[0], ids.dim[1], table.dim[1], 0) && ie_contiguous(y));
-    spend(x, (ie_cost){.bytes = 2.0 * (double)ie_bytes(y)});
+    spend_stream(x, 0, 2.0 * (double)ie_bytes(y));
     return native(x, runs(x) ? x->backend->ops->embed(x->backend->stream, y, table, ids) : 0,
                   "embedding", err);
 }
@@ -49,7 +48,7 @@ ie_status ie_exec_gated_gelu(ie_exec *x, ie_tensor y, ie_tensor in, ie_error *er
     REQUIRE(y.rank == 3 && shaped(in, 3, y.dim[0], y.dim[1], 2 * y.dim[2], 0) &&
             in.dtype == y.dtype);
     REQUIRE(ie_contiguous(y) && ie_contiguous(in));
-    spend(x, (ie_cost){.flop = 10.0 * (double)ie_numel(y), .bytes = 3.0 * (double)ie_bytes(y)});
+    spend_stream(x, 10.0 * (double)ie_numel(y), 3.0 * (double)ie_bytes(y));
     return native(x, runs(x) ? x->backend->ops->gated_gelu(x->backend->stream, y, in) : 0,
                   "gated GELU", err);
 }
@@ -61,7 +60,7 @@ ie_status ie_exec_mask_image(ie_exec *x, ie_tensor y, ie_tensor rgb, ie_tensor m
             ie_contiguous(rgb));
     REQUIRE(shaped(mask, 4, y.dim[0], y.dim[1], y.dim[2], 1) && mask.dtype == IE_U8 &&
             ie_contiguous(mask));
-    spend(x, (ie_cost){.bytes = (double)(ie_bytes(y) + ie_bytes(rgb) + ie_bytes(mask))});
+    spend_stream(x, 0, (double)(ie_bytes(y) + ie_bytes(rgb) + ie_bytes(mask)));
     return native(x, runs(x) ? x->backend->ops->mask_image(x->backend->stream, y, rgb, mask) : 0,
                   "masked image", err);
 }
@@ -69,7 +68,7 @@ ie_status ie_exec_mask_image(ie_exec *x, ie_tensor y, ie_tensor rgb, ie_tensor m
 ie_status ie_exec_noise(ie_exec *x, ie_tensor z, int64_t slot, ie_noise_key key, ie_error *err)
 {
     REQUIRE(z.rank == 4 && z.dtype == IE_F32 && ie_contiguous(z) && slot >= 0 && slot < z.dim[0]);
-    spend(x, (ie_cost){.bytes = (double)ie_bytes(z) / (double)z.dim[0]});
+    spend_stream(x, 0, (double)ie_bytes(z) / (double)z.dim[0]);
     return native(
         x,
         runs(x) ? x->backend->ops->noise(x->backend->stream, z, slot, key.seed, key.stage, key.step)
@@ -82,7 +81,7 @@ ie_status ie_exec_augment(ie_exec *x, ie_tensor y, int64_t slot, ie_tensor in, f
 {
     REQUIRE(y.rank == 4 && y.dtype == IE_F32 && ie_contiguous(y) && slot >= 0 && slot < y.dim[0]);
     REQUIRE(in.rank == 3 && in.dim[2] == y.dim[3] && in.dtype == IE_F32 && ie_contiguous(in));
-    spend(x, (ie_cost){.bytes = (double)ie_bytes(y) / (double)y.dim[0]});
+    spend_stream(x, 0, (double)ie_bytes(y) / (double)y.dim[0]);
     if (!runs(x)) return IE_OK;
     return native(x,
                   x->backend->ops->augment(x->backend->stream, y, slot, in, alpha, sigma, key.seed,
@@ -97,7 +96,7 @@ ie_status ie_exec_sample(ie_exec *x, ie_tensor z, ie_tensor pred, ie_tensor step
             pred.dim[3] >= z.dim[3]);
     REQUIRE(shaped(steps, 2, steps.dim[0], sizeof(ie_step), 0, 0) && steps.dtype == IE_U8);
     const double values = (double)(steps.dim[0] * z.dim[1] * z.dim[2] * z.dim[3]);
-    spend(x, (ie_cost){.flop = 12.0 * values, .bytes = 4.0 * sizeof(float) * values});
+    spend_stream(x, 12.0 * values, 4.0 * sizeof(float) * values);
     ie_sample_args args = {.z = z, .pred = pred, .steps = steps};
     IE_TRY(ie_arena_take(x->arena, &args.scratch, x->backend->ops->sample_scratch(&args), err));
     const int code = runs(x) ? x->backend->ops->sample(x->backend->stream, &args) : 0;

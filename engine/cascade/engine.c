@@ -111,7 +111,7 @@ static ie_status measure_stage(ie_engine *e, int index, ie_error *err)
         ie_arena_measure(&e->arena);
         ie_exec x = {.backend = e->backend, .arena = &e->arena};
         IE_TRY(ie_stage_measure(&e->stages[index], lanes, lanes, &x, err));
-        if (lanes == 1) e->lane_cost[index] = x.cost;
+        if (lanes <= 2) e->cost[index][lanes - 1] = x.cost;
         if (e->arena.peak > e->workspace_bytes) e->workspace_bytes = e->arena.peak;
     }
     return IE_OK;
@@ -239,8 +239,10 @@ static void describe_stage(const ie_engine *e, int i, ie_stage_info *info)
     info->default_steps = s->config->steps;
     info->parameters = ie_unet_parameters(s->unet);
     info->weight_bytes = ie_unet_weight_bytes(s->unet);
-    info->forward_flop = e->lane_cost[i].flop;
-    info->forward_bytes = e->lane_cost[i].bytes;
+    info->forward_flop = e->cost[i][0].flop;
+    info->forward_bytes = e->cost[i][0].bytes;
+    for (int lanes = 1; lanes <= 2; lanes++)
+        info->forward_seconds[lanes - 1] = e->cost[i][lanes - 1].seconds;
     info->default_passes = ie_guidance_passes(&s->config->guidance, s->config->steps);
 }
 
@@ -258,6 +260,7 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
         .text_parameters = ie_text_encoder_parameters(e->text),
         .text_weight_bytes = ie_text_encoder_weight_bytes(e->text),
         .text_flop = e->text_cost.flop,
+        .text_seconds = e->text_cost.seconds,
         .workspace_bytes = e->workspace_bytes,
         .library_bytes = e->library_bytes,
         .request_bytes = ie_job_bytes(e->canvas, e->cascade.text_length, e->text_width),
@@ -287,7 +290,9 @@ ie_status ie_engine_check(const ie_engine *e, const ie_request *requests, int co
 {
     IE_TRY(check_all(e, requests, count, err));
     if (!e->backend->plan) return IE_OK;
-    return ie_fail(err, IE_BAD_ARGUMENT, "device 'plan' only prices; it cannot edit");
+    const ie_device_model *model = e->backend->model;
+    return ie_fail(err, IE_BAD_ARGUMENT, "device '%s%s' only prices; it cannot edit",
+                   model ? "cuda:" : "plan", model ? model->name : "");
 }
 
 ie_status ie_price_edit(const ie_engine *e, const ie_request *requests, int count, ie_price *price,
@@ -306,7 +311,7 @@ ie_status ie_price_edit(const ie_engine *e, const ie_request *requests, int coun
             const int passes =
                 ie_guidance_passes(&job.entry.stages[s].guidance, job.entry.stages[s].steps);
             price->passes[s] += passes;
-            price->flop += passes * e->lane_cost[s].flop;
+            price->flop += passes * e->cost[s][0].flop;
         }
     }
     return IE_OK;

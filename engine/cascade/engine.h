@@ -21,8 +21,8 @@ struct ie_engine {
     ie_arena arena; /* over `workspace`; stages run one after another and share it */
     ie_block workspace;
     uint64_t workspace_bytes, library_bytes;
-    ie_cost text_cost,
-        lane_cost[IE_MAX_STAGES]; /* one prompt; one lane's forward pass and update */
+    ie_cost text_cost;              /* one prompt */
+    ie_cost cost[IE_MAX_STAGES][2]; /* forward pass and update of one lane, and of two */
     char hash[65];
     ie_worker worker; /* on every device but `plan` */
 };

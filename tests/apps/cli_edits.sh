@@ -53,6 +53,8 @@ expect 0 '' inspect --model "$model"
 holds "inspect has a line for every stage" grep -q '^sr ' stdout
 IMAGEN_EDITOR_MODEL=$model expect 0 '' inspect --json
 holds "inspect --json is one object" [ "$(grep -c '^{"model": .*}$' stdout)" -eq 1 ]
+expect 0 '' inspect --model "$model" --device cuda:h200
+holds "inspect predicts for a described device" grep -q '^an edit .* alone on the device$' stdout
 
 echo "interrupted (130)"
 for signal in INT TERM; do

@@ -129,6 +129,8 @@ echo "memory (5), devices (6), outputs (7)"
 { [ $? -eq 5 ] && grep -q '^imagen-editor: no memory for an image of 15000 x 15000 pixels' \
     stderr; } || wrong "out of memory"
 expect 6 '' edit --model "$model" --device cuda:99 --prompt "a fish" "${good[@]}"
+expect 2 "device 'cuda:h200' only prices" edit --model "$model" --device cuda:h200 --precision bf16 \
+    --prompt "a fish" "${good[@]}"
 edit 7 'cannot write none/out.png: No such file' --image rgb.png --mask mask.png --output \
     none/out.png
 mkdir folder.png && known

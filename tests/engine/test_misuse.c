@@ -257,7 +257,7 @@ static void options_out_of_range_are_refused(void **state)
     char toy[1024];
     snprintf(toy, sizeof toy, "%s", golden_path("cascade"));
     not_opened(toy, with("gpu", 0, 0), IE_BAD_ARGUMENT,
-               "device 'gpu' is none of auto, cpu, ref, cuda, cuda:N, plan");
+               "device 'gpu' is none of auto, cpu, ref, cuda, cuda:N, cuda:h200, plan");
     not_opened(toy, with("", 0, 0), IE_BAD_ARGUMENT, "device '' is none of");
     not_opened(toy, with("CPU", 0, 0), IE_BAD_ARGUMENT, "device 'CPU' is none of");
     not_opened(toy, with("ref", -1, 0), IE_BAD_ARGUMENT, "threads -1 is outside 0 .. 1024");

@@ -1,0 +1,149 @@
+/* test_device_model.c - predicted times: never below the roofline, as documented for the published
+ * layers, and in the sums that an engine reports.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "device_model.h"
+#include "imagen_editor.h"
+
+static const ie_device_model *h200(void)
+{
+    const ie_device_model *d = ie_device_model_find("h200");
+    assert_non_null(d);
+    return d;
+}
+
+static double floor_of(const ie_device_model *d, double flop, double bytes)
+{
+    return fmax(flop / d->matrix, bytes / d->memory);
+}
+
+static void a_name_that_is_not_there_is_not_found(void **state)
+{
+    (void)state;
+    assert_null(ie_device_model_find("h2000"));
+    assert_null(ie_device_model_find(""));
+}
+
+/* The 3x3 convolutions of Imagen's base for one guided request: side, channels, and the share of
+ * the matrix roof that was predicted from published kernels (low .. high). */
+static void the_bases_convolutions_reach_the_predicted_shares(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t side, channels;
+        double low, high;
+    } layers[] = {{64, 512, 0.75, 0.86}, {32, 1024, 0.58, 0.72}, {16, 1536, 0.42, 0.58}};
+    const ie_device_model *d = h200();
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
+        const int64_t side = layers[i].side, channels = layers[i].channels;
+        const ie_conv_spec spec = {.dtype = IE_BF16,
+                                   .height = side,
+                                   .width = side,
+                                   .channels = {channels},
+                                   .outputs = channels,
+                                   .kernel = 3,
+                                   .stride = 1,
+                                   .pad = 1};
+        const double values = 2.0 * (double)(side * side * channels);
+        const double weights = 9.0 * (double)(channels * channels);
+        const double flop = 2 * 9 * (double)channels * values;
+        const double seconds = ie_predict_conv(d, &spec, 2, 2 * (2 * values + weights));
+        const double share = flop / d->matrix / seconds;
+        printf("     %3d^2 x %4d: %5.1f us, %.0f %% of the roof\n", (int)side, (int)channels,
+               1e6 * seconds, 100 * share);
+        assert_true(share >= layers[i].low && share <= layers[i].high);
+    }
+}
+
+static void nothing_is_faster_than_the_roofline(void **state)
+{
+    (void)state;
+    const ie_device_model *d = h200();
+    for (int64_t lanes = 1; lanes <= 16; lanes *= 2) {
+        double before = 0;
+        for (int64_t rows = 1; rows <= 1 << 16; rows *= 4) {
+            for (int64_t width = 8; width <= 4096; width *= 8) {
+                const double flop = 2.0 * (double)(lanes * rows * width) * (double)width;
+                const double bytes = 2.0 * (double)(2 * lanes * rows * width + width * width);
+                const ie_product p = {lanes, rows, width, width, bytes};
+                assert_true(ie_predict_product(d, &p) > floor_of(d, flop, bytes));
+                const int64_t blocks = lanes * ((rows + 63) / 64);
+                assert_true(ie_predict_attention(d, flop, bytes, blocks) >
+                            floor_of(d, flop, bytes));
+            }
+            const double stream = ie_predict_stream(d, (double)(lanes * rows));
+            assert_true(stream > (double)(lanes * rows) / d->memory && stream > before);
+            before = stream;
+        }
+    }
+}
+
+static void norming_on_load_is_a_kernel_more(void **state)
+{
+    (void)state;
+    const ie_conv_spec plain = {.dtype = IE_BF16,
+                                .height = 64,
+                                .width = 64,
+                                .channels = {64, 64},
+                                .outputs = 128,
+                                .kernel = 3,
+                                .stride = 1,
+                                .pad = 1};
+    ie_conv_spec normed = plain, doubled = plain;
+    normed.groups = 32;
+    doubled.resample = IE_UP2;
+    const double bytes = 1e6, one = ie_predict_conv(h200(), &plain, 2, bytes);
+    const double moved = 2.0 * 2 * 64 * 64 * 128;
+    assert_true(fabs(ie_predict_conv(h200(), &normed, 2, bytes) - one -
+                     ie_predict_stream(h200(), 2 * moved)) < 1e-12);
+    assert_true(ie_predict_conv(h200(), &doubled, 2, bytes) >
+                one + ie_predict_stream(h200(), 5 * moved));
+}
+
+static const char full[] = IE_SOURCE_DIR "/examples/imagen-full";
+
+static void an_engine_predicts_on_a_described_device_alone(void **state)
+{
+    (void)state;
+    ie_error err = {0};
+    ie_options o;
+    ie_options_default(&o);
+    ie_engine *engine = NULL;
+    ie_engine_info info;
+    o.device = "cuda:h200";
+    assert_int_equal(ie_engine_open(&engine, full, &o, &err), IE_BAD_ARGUMENT); /* f32 */
+    o.precision = IE_PRECISION_BF16;
+    assert_int_equal(ie_engine_open(&engine, full, &o, &err), IE_OK);
+    ie_engine_describe(engine, &info);
+    ie_engine_close(&engine);
+    assert_true(info.text_seconds > info.text_flop / h200()->matrix);
+    for (int i = 0; i < info.stage_count; i++) {
+        const ie_stage_info *s = &info.stages[i];
+        assert_true(s->forward_seconds[0] > s->forward_flop / h200()->matrix);
+        assert_true(s->forward_seconds[1] > s->forward_seconds[0]);
+        assert_true(s->forward_seconds[1] < 2 * s->forward_seconds[0]); /* weights read once */
+    }
+    o.device = "plan";
+    assert_int_equal(ie_engine_open(&engine, full, &o, &err), IE_OK);
+    ie_engine_describe(engine, &info);
+    ie_engine_close(&engine);
+    assert_true(info.text_seconds == 0 && info.stages[0].forward_seconds[1] == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_that_is_not_there_is_not_found),
+        cmocka_unit_test(the_bases_convolutions_reach_the_predicted_shares),
+        cmocka_unit_test(nothing_is_faster_than_the_roofline),
+        cmocka_unit_test(norming_on_load_is_a_kernel_more),
+        cmocka_unit_test(an_engine_predicts_on_a_described_device_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
