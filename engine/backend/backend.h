@@ -41,9 +41,9 @@ struct ie_backend {
     char text[128];      /* what runs it, in words */
 };
 
-/* device: "auto", "ref", "cpu", "plan", "cuda[:N]" or "cuda:NAME" of a described device, which plans
- * and predicts. IE_DEVICE when this build or this machine has
- * none such, IE_BAD_ARGUMENT for another word. threads 0: as many as the process may use. */
+/* device: "auto", "ref", "cpu", "plan", "cuda[:N]", or "cuda:NAME" of a described device, which
+ * plans and predicts. IE_DEVICE when this build or this machine has none such, IE_BAD_ARGUMENT for
+ * another word. threads 0: as many as the process may use. */
 ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision precision, int threads,
                           ie_error *err);
 void ie_backend_close(ie_backend **backend);

@@ -34,8 +34,8 @@ static int64_t whole(int64_t n, int64_t part)
     return (n + part - 1) / part;
 }
 
-/* The tile's width, and the share of the matrix roof that its main loop reaches: a narrow tile reads
- * shared memory more often for the same work. */
+/* The tile's width, and the share of the matrix roof that its main loop reaches: a narrow tile
+ * reads shared memory more often for the same work. */
 static int64_t tile_columns(int64_t outputs, double *share)
 {
     *share = outputs > 128 ? 0.84 : outputs > 64 ? 0.65 : 0.45;
