@@ -47,6 +47,12 @@ static inline bf16 to_bf16(float x)
     return (bf16)((u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
 }
 
+/* Clamped, because -ffast-math divides by a reciprocal that is refined: 1 / infinity is NaN then. */
+static inline float sigmoid(float u)
+{
+    return 1 / (1 + expf(u > -80 ? -u : 80));
+}
+
 /* Rows of pixels are taken together until their length is a multiple of a register: `period`
  * elements, whose coefficients repeat. */
 static int rows_of(const struct shape *s)
@@ -118,7 +124,7 @@ static void forward_sample(const struct shape *s, const bf16 *x, const float *ga
         if (s->silu)
             for (int i = 0; i < period; i++) {
                 const float u = to_float(from[i]) * a[i] + b[i];
-                to[i] = to_bf16(u / (1 + expf(-u)));
+                to[i] = to_bf16(u * sigmoid(u));
             }
         else
             for (int i = 0; i < period; i++) to[i] = to_bf16(to_float(from[i]) * a[i] + b[i]);
@@ -166,8 +172,8 @@ static void backward_sample(const struct shape *s, const bf16 *x, const bf16 *dy
         if (s->silu)
             for (int i = 0; i < period; i++) {
                 const float value = to_float(x[at + i]), u = value * a[i] + b[i];
-                const float sigmoid = 1 / (1 + expf(-u));
-                const float du = to_float(dy[at + i]) * sigmoid * (1 + u * (1 - sigmoid));
+                const float gate = sigmoid(u);
+                const float du = to_float(dy[at + i]) * gate * (1 + u * (1 - gate));
                 work[at + i] = du;
                 c1[i] += du;
                 c2[i] += du * value;

@@ -447,6 +447,20 @@ class StageTest(Trainer):
                 error, allowed = ((x - c).norm() / c.norm() for x in (a, b))
                 self.assertLess(error, 2 * allowed + 0.01, f"{name}, tensor {i}")
 
+    def test_the_faster_parts_stay_finite_far_from_zero(self) -> None:
+        try:
+            fast.library()
+        except OSError as error:
+            self.skipTest(str(error))
+        norm = torch.nn.GroupNorm(4, 16)
+        with torch.no_grad():
+            norm.weight.fill_(200)  # exp(-u) overflows in f32
+        x = torch.randn(2, 16, 8, 8, requires_grad=True)
+        y = fast.norm_act(norm, x, True)
+        y.float().sum().backward()
+        self.assertTrue(y.isfinite().all() and x.grad.isfinite().all())
+        self.assertGreater(y.max().item(), 300)
+
     def test_the_rate_warms_up_and_falls(self) -> None:
         parsed = self.config("base-64")
         values = [stage.rate(parsed, step) for step in range(9)]
