@@ -47,7 +47,7 @@ static inline bf16 to_bf16(float x)
     return (bf16)((u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
 }
 
-/* Clamped, because -ffast-math divides by a reciprocal that is refined: 1 / infinity is NaN then. */
+/* Clamped: -ffast-math divides by a refined reciprocal, where 1 / infinity is NaN. */
 static inline float sigmoid(float u)
 {
     return 1 / (1 + expf(u > -80 ? -u : 80));
