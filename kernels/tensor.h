@@ -71,10 +71,7 @@ static inline int64_t ie_bytes(ie_tensor t)
 static inline ie_tensor ie_view(void *data, ie_dtype dtype, int rank, const int64_t *dim)
 {
     assert(rank > 0 && rank <= IE_MAX_RANK);
-    ie_tensor t = {0};
-    t.data = data;
-    t.dtype = dtype;
-    t.rank = rank;
+    ie_tensor t = {data, dtype, rank, {0}, {0}};
     int64_t stride = 1;
     for (int i = rank - 1; i >= 0; i--) {
         t.dim[i] = dim[i];

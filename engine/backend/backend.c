@@ -2,7 +2,30 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "backend.h"
 
+#include <errno.h>
 #include <string.h>
+
+static ie_status open_cuda(ie_backend **out, const char *device, ie_precision precision,
+                           int threads, ie_error *err)
+{
+#ifdef IE_HAVE_CUDA
+    return ie_backend_open_cuda(out, device, precision, threads, err);
+#else
+    (void)out, (void)precision, (void)threads;
+    return ie_fail(err, IE_DEVICE, "device '%s': this build has no CUDA backend; use cpu", device);
+#endif
+}
+
+/* The GPU, when this build and this machine have one that works and the precision is its own; else
+ * the host. ie_backend.text says which. */
+static ie_status open_auto(ie_backend **out, ie_precision precision, int threads, ie_error *err)
+{
+    if (precision == IE_PRECISION_BF16) {
+        const ie_status status = open_cuda(out, "auto", precision, threads, NULL);
+        if (status != IE_DEVICE) return status;
+    }
+    return ie_backend_open_host(out, "auto", precision, threads, err);
+}
 
 ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision precision, int threads,
                           ie_error *err)
@@ -23,10 +46,10 @@ ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision pre
     }
     if (model) return ie_backend_open_plan(out, model, precision, err);
     if (!strcmp(device, "cuda") || !strncmp(device, "cuda:", 5)) {
-        return ie_fail(err, IE_DEVICE, "device '%s': this build has no CUDA backend; use cpu",
-                       device);
+        return open_cuda(out, device, precision, threads, err);
     }
-    if (!strcmp(device, "auto") || !strcmp(device, "cpu") || !strcmp(device, "ref")) {
+    if (!strcmp(device, "auto")) return open_auto(out, precision, threads, err);
+    if (!strcmp(device, "cpu") || !strcmp(device, "ref")) {
         return ie_backend_open_host(out, device, precision, threads, err);
     }
     return ie_fail(err, IE_BAD_ARGUMENT,
@@ -48,8 +71,13 @@ ie_status ie_block_alloc(ie_block *out, ie_backend *backend, uint64_t bytes, con
     out->data = backend->vtable->alloc(backend, bytes);
     if (out->data) return IE_OK;
     *out = (ie_block){0};
-    return ie_fail(err, IE_NO_MEMORY, "not enough memory for the %s: %.1f MiB on %s", what,
-                   (double)bytes / 1048576.0, backend->text);
+    const uint64_t left = backend->vtable->available ? backend->vtable->available(backend) : 0;
+    if (left == 0)
+        return ie_fail(err, IE_NO_MEMORY, "not enough memory for the %s: %.1f MiB on %s", what,
+                       (double)bytes / 1048576.0, backend->text);
+    return ie_fail(err, IE_NO_MEMORY,
+                   "not enough memory for the %s: %.1f MiB on %s, where %.1f MiB are free", what,
+                   (double)bytes / 1048576.0, backend->text, (double)left / 1048576.0);
 }
 
 void ie_block_free(ie_block *block)
@@ -63,10 +91,7 @@ ie_status ie_upload(ie_backend *backend, ie_tensor to, const void *from, ie_erro
     assert(ie_contiguous(to));
     if (backend->plan) return IE_OK;
     const int code = backend->vtable->upload(backend, to.data, from, (uint64_t)ie_bytes(to));
-    if (code)
-        return ie_fail_native(err, IE_DEVICE, code, "copying to %s failed (%d)", backend->text,
-                              code);
-    return IE_OK;
+    return code ? ie_backend_failed(backend, "copying to the device", code, err) : IE_OK;
 }
 
 ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *err)
@@ -74,8 +99,31 @@ ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *e
     assert(ie_contiguous(from));
     if (backend->plan) return IE_OK;
     const int code = backend->vtable->download(backend, to, from.data, (uint64_t)ie_bytes(from));
-    if (code)
-        return ie_fail_native(err, IE_DEVICE, code, "copying from %s failed (%d)", backend->text,
-                              code);
-    return IE_OK;
+    return code ? ie_backend_failed(backend, "copying from the device", code, err) : IE_OK;
+}
+
+ie_status ie_work_begin(ie_backend *backend, uint64_t key, bool *done, ie_error *err)
+{
+    *done = false;
+    if (!backend->vtable->begin) return IE_OK;
+    const int code = backend->vtable->begin(backend, key, done);
+    return code ? ie_backend_failed(backend, "replaying a pass", code, err) : IE_OK;
+}
+
+ie_status ie_work_end(ie_backend *backend, uint64_t key, ie_status status, ie_error *err)
+{
+    if (!backend->vtable->end) return status;
+    const int code = backend->vtable->end(backend, key, status != IE_OK);
+    if (status) return status;
+    return code ? ie_backend_failed(backend, "recording a pass", code, err) : IE_OK;
+}
+
+ie_status ie_backend_failed(ie_backend *backend, const char *what, int code, ie_error *err)
+{
+    const ie_status status = code == ENOMEM ? IE_NO_MEMORY : IE_DEVICE;
+    if (backend->vtable->explain)
+        return ie_fail_native(err, IE_DEVICE, code, "%s failed on %s: %s", what, backend->text,
+                              backend->vtable->explain(backend, code));
+    return ie_fail_native(err, status, code, "%s failed on %s with code %d", what, backend->text,
+                          code);
 }

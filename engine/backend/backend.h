@@ -1,8 +1,8 @@
 /* backend.h - resources of a device: memory, copies, order. The mathematics is its table of
  * operations (kernels/ops.h).
  *
- * Three today: `ref` and `cpu` (backend_host.c) and `plan` (backend_plan.c), which has no data at
- * all: it counts. SPDX-License-Identifier: Apache-2.0 */
+ * `ref` and `cpu` (backend_host.c), `cuda` (backend_cuda.c, in builds that have it), and `plan`
+ * (backend_plan.c), which has no data at all: it counts. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_BACKEND_H
 #define IE_BACKEND_H
 
@@ -17,10 +17,20 @@ typedef struct ie_backend_vtable {
     /* Device memory, zeroed, 64-byte aligned; NULL when there is none. `bytes` > 0. */
     void *(*alloc)(ie_backend *self, uint64_t bytes);
     void (*free)(ie_backend *self, void *memory, uint64_t bytes); /* NULL is fine */
+    /* Optional: bytes that `alloc` may still find, 0 when nobody knows; what a native code means,
+     * in words that hold until the next call. */
+    uint64_t (*available)(ie_backend *self);
+    const char *(*explain)(ie_backend *self, int code);
     /* Copies in the stream's order; the host memory may be reused when they return. 0 or a native
      * code. */
     int (*upload)(ie_backend *self, void *device, const void *host, uint64_t bytes);
     int (*download)(ie_backend *self, void *host, const void *device, uint64_t bytes);
+    /* Optional, both or neither: around work that is the same whenever it has this key: the same
+     * operations on the same memory, and no copies from or to the host. After *done the work is on
+     * its way, and neither it nor `end` is left to do; otherwise the caller does it, and ends it
+     * whether it failed or not. */
+    int (*begin)(ie_backend *self, uint64_t key, bool *done);
+    int (*end)(ie_backend *self, uint64_t key, bool failed);
     /* Around every piece of work: the calling thread becomes the device's (its number of threads,
      * its device), and goes back to what it was. */
     void (*enter)(ie_backend *self);
@@ -64,8 +74,18 @@ void ie_block_free(ie_block *block);
 ie_status ie_upload(ie_backend *backend, ie_tensor to, const void *from, ie_error *err);
 ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *err);
 
+/* Work of a key, as `begin` and `end` above; on a device without them *done is false. ie_work_end
+ * returns `status` when that is a failure. */
+ie_status ie_work_begin(ie_backend *backend, uint64_t key, bool *done, ie_error *err);
+ie_status ie_work_end(ie_backend *backend, uint64_t key, ie_status status, ie_error *err);
+
+/* `what` failed with a device's code: its status, and its sentence. */
+ie_status ie_backend_failed(ie_backend *backend, const char *what, int code, ie_error *err);
+
 /* Constructors, one per file. */
 ie_status ie_backend_open_host(ie_backend **out, const char *device, ie_precision precision,
+                               int threads, ie_error *err);
+ie_status ie_backend_open_cuda(ie_backend **out, const char *device, ie_precision precision,
                                int threads, ie_error *err);
 /* model NULL: nothing is predicted. */
 ie_status ie_backend_open_plan(ie_backend **out, const ie_device_model *model,

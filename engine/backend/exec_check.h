@@ -5,8 +5,6 @@
 
 #include "exec.h"
 
-#include <errno.h>
-
 #define REQUIRE(condition)                                                                      \
     do {                                                                                        \
         if (!(condition))                                                                       \
@@ -52,9 +50,7 @@ static inline bool runs(const ie_exec *x)
 static inline ie_status native(const ie_exec *x, int code, const char *what, ie_error *err)
 {
     if (code == 0) return IE_OK;
-    const ie_status status = code == ENOMEM ? IE_NO_MEMORY : IE_DEVICE;
-    return ie_fail_native(err, status, code, "%s failed on %s with code %d", what, x->backend->text,
-                          code);
+    return ie_backend_failed(x->backend, what, code, err);
 }
 
 #endif

@@ -182,6 +182,13 @@ PTX_INLINE void mbarrier_arrive_cluster(uint32_t barrier)
                  : "memory");
 }
 
+/* The same of a thread that has only read what the barrier guards: no write of its is ordered for
+ * the other block, which saves a fence of the whole device. */
+PTX_INLINE void mbarrier_arrive_cluster_read(uint32_t barrier)
+{
+    asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
 /* One arrival, and `bytes` more that this phase waits for. */
 PTX_INLINE void mbarrier_arrive_expect(uint32_t barrier, unsigned bytes)
 {

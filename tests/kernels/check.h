@@ -106,8 +106,13 @@ void check_fail(check *t, const char *reason);
 /* ---- the operations
  * ---------------------------------------------------------------------------- */
 
-/* Checks the operations whose names are given (count 0: all); returns how many failed. */
-int check_ops(const ie_ops *table, int count, char **names);
+/* Checks the operations whose names are given (count 0: all), in the activation types that the
+ * table has; returns how many failed. */
+enum { CHECK_IN_F32 = 1, CHECK_IN_BF16 = 2 };
+int check_ops(const ie_ops *table, unsigned types, int count, char **names);
+
+/* check_device.c: a table whose tensors live on the CUDA device, as one that takes host memory. */
+const ie_ops *check_on_device(const ie_ops *table);
 
 void check_conv(check *t);
 void check_linear(check *t);

@@ -23,6 +23,8 @@ static const struct attention_case {
     {"self", 36, 2, 32, 0, 36, 0.17677669f, 0},
     {"T5", 17, 4, 16, 0, 17, 1, BIAS | IMAGE_LENGTHS | PLAIN},
     {"pooling", 1, 8, 16, 20, 0, 0.25f, LENGTHS | SHARED_QUERY},
+    {"128 wide", 70, 1, 128, 70, 0, 0.08838835f, LENGTHS},
+    {"256 wide", 20, 2, 256, 40, 33, 0.0625f, LENGTHS},
     {"many keys", 5, 1, 8, 77, 300, 0.35355339f, LENGTHS},
     {"one of all", 1, 1, 1, 1, 0, 1, PLAIN},
     {"one and one", 1, 1, 3, 1, 1, 1, BIAS},

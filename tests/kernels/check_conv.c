@@ -101,6 +101,7 @@ static const conv_case cases[] = {
     {"head", 12, 12, {32, 0}, 3, 3, 1, 1, 8, SILU, IE_SAME, IE_SAME, F32_OUT | HOSTILE},
     {"head of 6", 8, 8, {32, 0}, 6, 3, 1, 1, 8, TANH, IE_SAME, IE_SAME, F32_OUT},
     {"dense head", 8, 8, {32, 0}, 3, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, F32_OUT},
+    {"long", 66, 63, {16, 8}, 5, 1, 1, 0, 4, SILU, IE_SAME, IE_SAME, FILM},
     /* edges */
     {"one of all", 1, 1, {1, 0}, 1, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, MOMENTS},
     {"one pixel", 1, 1, {16, 0}, 16, 3, 1, 1, 4, SILU, IE_SAME, IE_SAME, FILM | RESIDUAL | MOMENTS},
@@ -128,6 +129,9 @@ static const conv_case cases[] = {
     {"stride 2 of 1", 9, 7, {8, 0}, 9, 1, 2, 0, 0, SILU, IE_SAME, IE_SAME, MOMENTS},
     {"no padding", 6, 7, {8, 0}, 9, 3, 1, 0, 4, SILU, IE_SAME, IE_SAME, FILM | MOMENTS},
     {"outputs 131", 3, 3, {17, 0}, 131, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, MOMENTS | NO_BIAS},
+    /* many pixels: large tiles, and statistics of many parts */
+    {"many", 95, 31, {8, 0}, 136, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, RESIDUAL | MOMENTS},
+    {"many, thin", 79, 78, {8, 0}, 24, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, RESIDUAL | MOMENTS},
 };
 
 static ie_tensor lanes_of(ie_tensor t, int64_t begin, int64_t end)

@@ -4,5 +4,5 @@
 
 int main(int argc, char **argv)
 {
-    return check_ops(ie_cpu_ops(), argc - 1, argv + 1) > 0;
+    return check_ops(ie_cpu_ops(), CHECK_IN_F32 | CHECK_IN_BF16, argc - 1, argv + 1) > 0;
 }

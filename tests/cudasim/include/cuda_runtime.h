@@ -160,6 +160,11 @@ CUDASIM_INLINE float rsqrtf(float x)
 {
     return 1.0f / sqrtf(x);
 }
+CUDASIM_INLINE void sincospi(double x, double *sine, double *cosine)
+{
+    *sine = sin(M_PI * x);
+    *cosine = cos(M_PI * x);
+}
 CUDASIM_INLINE unsigned __float_as_uint(float value)
 {
     unsigned bits;

@@ -176,6 +176,10 @@ CUDASIM_INLINE void mbarrier_arrive_cluster(uint32_t barrier)
 {
     cudasim::mbarrier_arrive(barrier, 1);
 }
+CUDASIM_INLINE void mbarrier_arrive_cluster_read(uint32_t barrier)
+{
+    cudasim::mbarrier_arrive(barrier, 1);
+}
 CUDASIM_INLINE void mbarrier_arrive_expect(uint32_t barrier, unsigned bytes)
 {
     cudasim::mbarrier_expect(barrier, bytes);

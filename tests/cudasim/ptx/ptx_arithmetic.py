@@ -200,6 +200,7 @@ ARITHMETIC = {
     "rcp": call("reciprocal"), "popc": count("bit_count"), "clz": count("leading_zeros"),
     "brev": call("reversed"), "bfind": find_leading, "setp": set_predicate, "selp": select,
     "cvt": convert, "shf": funnel,
+    "copysign": helper("sign_onto", ("k", "k")),
     "bfi": helper("insert_field", ("k", "k", "u32", "u32")),
     "bfe": helper("extract_field", ("k", "u32", "u32")),
     "prmt": helper("permute_bytes", ("b32", "b32", "b32")),

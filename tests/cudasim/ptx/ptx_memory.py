@@ -85,6 +85,8 @@ def address_conversion(ops, parts, args):
 def barrier(ops, parts, args):
     if parts[1] == "cluster":
         return f"cluster_{parts[2]}();"
+    if parts[1] == "warp":
+        return f"syncwarp({ops.read(args[0], 'u32')});"
     name = "barrier_arrive" if "arrive" in parts else "barrier_sync"
     if parts[1] not in ("sync", "arrive", "cta"):
         raise Untranslatable(".".join(parts))

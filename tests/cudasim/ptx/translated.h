@@ -81,6 +81,12 @@ template <class T> inline T reversed(T value)
     return result;
 }
 
+/* copysign: the sign of a on the value of b. */
+template <class T> inline T sign_onto(T a, T b)
+{
+    return std::copysign(b, a);
+}
+
 /* bfi: the low `length` bits of a, put into b at `start` */
 template <class T> inline T insert_field(T a, T b, uint32_t start, uint32_t length)
 {

@@ -50,6 +50,24 @@ bool config_is_given()
                 .empty();
 }
 
+int arch()
+{
+    static const int known = [] {
+        const std::string value = variable("CUDASIM_ARCH");
+        for (int one : {80, 89, 90, 100, 120}) {
+            if (value.empty() ? one == 90 : value == std::to_string(one)) return one;
+        }
+        fail("CUDASIM_ARCH is '%s': it is 80, 89, 90, 100 or 120", value.c_str());
+    }();
+    return known;
+}
+
+size_t shared_most()
+{
+    const size_t kilobytes = arch() == 80 ? 163 : arch() == 89 || arch() == 120 ? 99 : 227;
+    return kilobytes << 10;
+}
+
 static uint64_t state = 1;
 
 uint64_t random_bits() /* xorshift64 */

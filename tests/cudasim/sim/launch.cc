@@ -2,6 +2,7 @@
  * driver refuses. A program that links translated kernels runs those, and every kernel it
  * launches must be among them.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
 #include "memory.h"
 #include "model.h"
 #include "report.h"
@@ -9,7 +10,10 @@
 #include "stream.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <map>
+#include <set>
+#include <string>
 
 /* In the translation of a program's PTX: rows, up to one without a body. */
 extern "C" const cudasim::Translated *cudasim_translated() __attribute__((weak));
@@ -33,6 +37,7 @@ static const char *problem_of_cluster(const Grid &grid, bool large)
     const dim3 c = grid.cluster;
     const unsigned blocks = c.x * c.y * c.z;
     if (blocks == 0) return "a cluster has at least one block";
+    if (blocks > 1 && arch() < 90) return "this chip has no clusters";
     if (blocks > (large ? CLUSTER_MAX : CLUSTER_PORTABLE)) return "the cluster is too large";
     if (grid.grid.x % c.x || grid.grid.y % c.y || grid.grid.z % c.z) {
         return "the grid is not a whole number of clusters";
@@ -45,7 +50,7 @@ static const char *problem_of(const Grid &grid, const Allowed &limits)
     if (grid.threads == 0 || grid.threads > THREADS_MAX) return "a block has 1 to 1024 threads";
     if (grid.grid.x == 0 || grid.grid.y == 0 || grid.grid.z == 0) return "the grid is empty";
     if (grid.grid.y > 65535 || grid.grid.z > 65535) return "y and z of a grid are at most 65535";
-    if (grid.shared_bytes > SHARED_MAX) return "a block has at most 227 KB of shared memory";
+    if (grid.shared_bytes > shared_most()) return "a block of this chip has less shared memory";
     if (grid.shared_bytes > limits.shared_bytes) {
         return "over 48 KB of shared memory need cudaFuncSetAttribute";
     }
@@ -91,6 +96,19 @@ static void use_translation(const Kernel &kernel, Grid &grid)
     fail("%s has no translation from PTX", name_of(kernel.symbol).c_str());
 }
 
+/* CUDASIM_LAUNCHED=file: every kernel that was launched adds its place in the program to it, once
+ * per process; tests/cuda/check_executed knows the names. */
+static void note_launch(const void *symbol)
+{
+    static const char *const path = std::getenv("CUDASIM_LAUNCHED");
+    static std::set<const void *> known;
+    if (!path || !known.insert(symbol).second) return;
+    if (FILE *file = std::fopen(path, "a")) {
+        std::fprintf(file, "%s\n", place_of(symbol).c_str());
+        std::fclose(file);
+    }
+}
+
 cudaError_t launch_kernel(const cudaLaunchConfig_t &config, Kernel kernel)
 {
     Grid grid;
@@ -111,6 +129,7 @@ cudaError_t launch_kernel(const cudaLaunchConfig_t &config, Kernel kernel)
         return remember_error(cudaErrorCooperativeLaunchTooLarge);
     }
     if (cudasim_translated) use_translation(kernel, grid);
+    note_launch(kernel.symbol);
     return enqueue(config.stream, [grid] { run_grid(grid); });
 }
 } /* namespace cudasim */
@@ -123,9 +142,18 @@ cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribu
         return cudaSuccess;
     }
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 ||
-        static_cast<size_t>(value) > SHARED_MAX) {
+        static_cast<size_t>(value) > shared_most()) {
         return remember_error(cudaErrorInvalidValue);
     }
     allowed[function].shared_bytes = static_cast<size_t>(value);
+    return cudaSuccess;
+}
+
+/* Demangled; the toolkit's is not. Valid until the next call. */
+cudaError_t cudaFuncGetName(const char **name, const void *function)
+{
+    static std::string known;
+    known = cudasim::name_of(function);
+    *name = known.c_str();
     return cudaSuccess;
 }

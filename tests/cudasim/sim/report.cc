@@ -43,19 +43,33 @@ static bool is_wrapper(const std::string &place)
     return false;
 }
 
+/* As addr2line and nm count addresses of this program; 0: it is not in it. */
+static size_t offset_of(const void *address)
+{
+    Dl_info info;
+    if (!dladdr(address, &info)) return 0;
+    const auto offset = reinterpret_cast<uintptr_t>(address);
+    const auto *header = static_cast<const Elf64_Ehdr *>(info.dli_fbase);
+    return header->e_type == ET_DYN ? offset - reinterpret_cast<uintptr_t>(info.dli_fbase) : offset;
+}
+
+std::string place_of(const void *function)
+{
+    char text[2 * sizeof(size_t) + 1];
+    std::snprintf(text, sizeof text, "%zx", offset_of(function));
+    return text;
+}
+
 /* What addr2line prints about an address of this program; nothing where it is missing. */
 static std::vector<std::string> addr2line(const char *flags, const void *address)
 {
     std::vector<std::string> lines;
-    Dl_info info;
-    if (!dladdr(address, &info)) return lines;
-    auto offset = reinterpret_cast<uintptr_t>(address);
-    const auto *header = static_cast<const Elf64_Ehdr *>(info.dli_fbase);
-    if (header->e_type == ET_DYN) offset -= reinterpret_cast<uintptr_t>(info.dli_fbase);
+    const size_t offset = offset_of(address);
+    if (!offset) return lines;
 
     char command[160];
     std::snprintf(command, sizeof command, "addr2line %s -e /proc/%d/exe 0x%zx 2>/dev/null", flags,
-                  getpid(), static_cast<size_t>(offset));
+                  getpid(), offset);
     FILE *pipe = popen(command, "r");
     if (!pipe) return lines;
     for (char line[1024]; std::fgets(line, sizeof line, pipe);) {

@@ -15,6 +15,7 @@ namespace cudasim
  * is not one of the wrappers'. Empty where addr2line is missing. */
 std::string line_of(const void *return_address);
 std::string name_of(const void *function);
+std::string place_of(const void *function); /* its address as nm prints it */
 } /* namespace cudasim */
 
 #endif

@@ -1,6 +1,7 @@
 /* runtime.cc - the host's view of the simulated device: memory, copies, attributes, errors. The
- * device is one of an H200's size, compute capability 9.0.
+ * device is one of an H200's size, compute capability 9.0 unless CUDASIM_ARCH says otherwise.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
 #include "cuda_runtime_api.h"
 #include "memory.h"
 #include "race.h"
@@ -90,12 +91,21 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
     if (device != 0) return remember_error(cudaErrorInvalidValue);
     switch (attribute) {
     case cudaDevAttrMultiProcessorCount: *value = 132; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMajor: *value = 9; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor: *value = 0; return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor: *value = arch() / 10; return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor: *value = arch() % 10; return cudaSuccess;
     case cudaDevAttrCooperativeLaunch: *value = 1; return cudaSuccess;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = SHARED_MAX; return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = static_cast<int>(shared_most());
+        return cudaSuccess;
     }
     return remember_error(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
+{
+    if (device != 0) return remember_error(cudaErrorInvalidValue);
+    *properties = {"simulated device", arch() / 10, arch() % 10};
+    return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
@@ -203,6 +213,7 @@ const char *cudaGetErrorName(cudaError_t error)
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
     case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
+    case cudaErrorNotSupported: return "cudaErrorNotSupported";
     case cudaErrorNotReady: return "cudaErrorNotReady";
     case cudaErrorCooperativeLaunchTooLarge: return "cudaErrorCooperativeLaunchTooLarge";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";

@@ -1,0 +1,37 @@
+/* conv90.h - inside the convolution of sm_90a: how a problem is cut (conv90_plan.cu), and what the
+ * kernels are told (conv90.cu). Callers see conv.h alone.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef IE_CUDA_CONV90_H
+#define IE_CUDA_CONV90_H
+
+#include "conv.h"
+
+enum { CONV90_PIXELS = 128, CONV90_DEPTH = 64 }; /* rows of a tile; channels of a step */
+
+/* `cluster` and `blocks` say who loads and who computes; all that a sum depends on follows the
+ * problem without `lanes`. */
+struct conv90_plan {
+    int columns;                          /* outputs of a tile: 64, 128 or 256 */
+    int splits;                           /* runs of steps that are summed apart */
+    int log_width, log_height, log_lanes; /* of a tile's 128 pixels */
+    int cluster;                          /* blocks that load weights for each other: 1 or 2 */
+    int blocks;                           /* of the grid; 0: one per multiprocessor */
+};
+conv90_plan conv90_choose(const conv_problem &p);
+
+struct conv90_job {
+    conv_problem p;
+    conv90_plan plan;
+    int across, down; /* tiles of one image */
+    int tiles;        /* of pixels: of one or two lanes each */
+    int column_tiles; /* of outputs */
+    int taps;         /* kernel * kernel */
+    int tap_elements; /* packed weights of an output and a tap */
+    int first_chunks; /* steps of a tap in the first source */
+    int steps;        /* of all taps and both sources */
+    float *sums;      /* [splits, tiles * 128, column_tiles * columns], or null: splits == 1 */
+};
+conv90_job conv90_cut(const conv_problem &p, const conv90_plan &plan, void *scratch);
+int conv90_run(ie_stream *s, const conv90_job &job);
+
+#endif

@@ -1,0 +1,84 @@
+/* launch.h - how a launcher starts its kernel: by cudaLaunchKernelEx, which the simulator has too,
+ * and with the name of a kernel that failed kept for whoever reports it.
+ *
+ * What is kept belongs to the calling thread and is read right after the failure
+ * (engine/backend/backend_cuda.c). SPDX-License-Identifier: Apache-2.0 */
+#ifndef IE_CUDA_LAUNCH_H
+#define IE_CUDA_LAUNCH_H
+
+#include "ops.h"
+
+#include <cuda_runtime.h>
+
+static inline cudaStream_t stream_of(ie_stream *s)
+{
+    return reinterpret_cast<cudaStream_t>(s);
+}
+
+/* The kernel whose launch failed last in this thread. */
+inline thread_local const void *failed_kernel = nullptr;
+
+/* 80, 89, 90, 100, 120, ...: the compute capability of the current device; 0: there is none. */
+inline int device_arch()
+{
+    static thread_local int known_device = -1, known_arch = 0;
+    int device = 0, major = 0, minor = 0;
+    if (cudaGetDevice(&device) != cudaSuccess) return 0;
+    if (device == known_device) return known_arch;
+    if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess) {
+        return 0;
+    }
+    known_device = device;
+    known_arch = 10 * major + minor;
+    return known_arch;
+}
+
+/* Packed weights to the device, there for every stream when this returns. cudaMemcpy alone may
+ * return while the copy is under way, and a stream of the backend does not wait for the default
+ * one. */
+inline int upload_packed(void *device, const void *host, size_t bytes)
+{
+    const cudaError_t copied = cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice);
+    if (copied != cudaSuccess) return static_cast<int>(copied);
+    return static_cast<int>(cudaStreamSynchronize(nullptr));
+}
+
+/* 48 KB of dynamic shared memory are a kernel's without asking. The blocks of a cluster are
+ * neighbours in the grid, which is a whole number of clusters; 1 1 1 is no cluster. */
+template <class... P, class... A>
+int launch_cluster(void (*kernel)(P...), dim3 grid, dim3 block, dim3 cluster, size_t shared,
+                   ie_stream *s, A... args)
+{
+    cudaLaunchAttribute attribute = {};
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim.x = cluster.x;
+    attribute.val.clusterDim.y = cluster.y;
+    attribute.val.clusterDim.z = cluster.z;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared;
+    config.stream = stream_of(s);
+    config.attrs = &attribute;
+    config.numAttrs = cluster.x * cluster.y * cluster.z > 1;
+    cudaError_t code = cudaSuccess;
+    if (shared > 48 << 10) {
+        code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                    static_cast<int>(shared));
+    }
+    if (code == cudaSuccess) code = cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...);
+    if (code != cudaSuccess) {
+        failed_kernel = reinterpret_cast<const void *>(kernel);
+        (void)cudaGetLastError(); /* told once: the next launch starts clean */
+    }
+    return static_cast<int>(code);
+}
+
+template <class... P, class... A>
+int launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, ie_stream *s, A... args)
+{
+    return launch_cluster(kernel, grid, block, dim3(1, 1, 1), shared, s, args...);
+}
+
+#endif

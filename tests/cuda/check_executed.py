@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""check_executed - was every kernel of the CUDA backend run by its tests?
+
+    tests/cuda/check_executed.py PROGRAM LAUNCHED
+
+LAUNCHED is what runs of PROGRAM (check_cuda on the simulator) left with CUDASIM_LAUNCHED: a place
+in the program a line. It is compared with every __global__ in kernels/cuda. A template counts as
+run when one of its instances was.
+
+    0  all were     1  some were not     2  usage
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def declared():
+    """Name of a kernel -> its file."""
+    kernels = {}
+    for path in sorted((ROOT / "kernels/cuda").glob("*.cu")) + sorted(
+            (ROOT / "kernels/cuda").glob("*.h")):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+        for found in re.finditer(r"__global__\s+(.*?)\{", text, flags=re.S):
+            # What is left of the parameters, without the attributes.
+            head = re.sub(r"__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)", "", found.group(1))
+            name = re.search(r"(\w+)\s*\(", head)
+            kernels[name.group(1)] = path.name
+    return kernels
+
+
+def symbols(program):
+    """Address in the program -> demangled name."""
+    lines = subprocess.run(["nm", "-C", "--defined-only", program], check=True, text=True,
+                           capture_output=True).stdout.splitlines()
+    table = {}
+    for line in lines:
+        address, _, name = line.split(" ", 2)
+        table[int(address, 16)] = name
+    return table
+
+
+def launched(program, path):
+    table = symbols(program)
+    names = set()
+    for place in set(Path(path).read_text().split()):
+        # "void space::kernel<128, true>(int)" and "kernel(int)" both give "kernel".
+        plain = table.get(int(place, 16), "").replace("(anonymous namespace)", "")
+        plain = re.split(r"[<(]", plain, maxsplit=1)[0]
+        names.add(re.split(r"[ :]", plain)[-1])
+    return names
+
+
+def main():
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    kernels = declared()
+    if not kernels:
+        sys.exit("check_executed: no kernel is declared in kernels/cuda")
+    ran = launched(sys.argv[1], sys.argv[2])
+    missing = sorted(set(kernels) - ran)
+    for name in missing:
+        print(f"never run: {name} ({kernels[name]})")
+    print(f"{len(kernels) - len(missing)} of {len(kernels)} kernels were run")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

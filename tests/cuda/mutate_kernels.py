@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""mutate_kernels - break the CUDA kernels, one at a time, and see that check_cuda notices.
+
+    tests/cuda/mutate_kernels.py --build FOLDER [--list] [WORD ...]
+
+FOLDER is a configured build (ninja) in which check_cuda_plain and check_cuda_races are built. A
+mutant replaces one object file of them; it is compiled as the build would, and the operation that
+it belongs to is checked on the simulator until the first complaint. WORDs select mutations by a
+part of their description.
+
+    plain    forward and lazy          random   another order, asynchrony at any time
+    races    instrumented for the race checker
+    80       plain, on a device of compute capability 8.0, where conv80.cu does all products
+
+    0  every mutation was noticed
+    1  one was not, does not fit the sources or does not compile
+    2  usage, or the build is not there
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNELS = ROOT / "kernels/cuda"
+# What ends a check: the harness's complaint, or the simulator's report.
+NOTICED = re.compile(r"FAIL|cudasim: ")
+
+
+@dataclass
+class Mutation:
+    what: str
+    file: str
+    before: str  # occurs there once
+    after: str
+    operation: str  # of check_ops.c
+    mode: str
+
+
+MUTATIONS = [
+    Mutation("attention sees a key behind the end", "attention.cu", "if (key >= left) {",
+             "if (key > left) {", "attention", "plain"),
+    Mutation("attention: what was summed is not rescaled", "attention.cu",
+             "        r.sum[i] *= factor;\n", "", "attention", "plain"),
+    Mutation("attention: a tile is used before all have copied it", "attention.cu",
+             "        __syncthreads(); /* tile t is there, and tile t - 1 has been used */\n", "",
+             "attention", "races"),
+    Mutation("film: scale taken from the shifts", "apply.cu", "scale *= 1.0f + film[c];",
+             "scale *= 1.0f + film[channels + c];", "conv", "plain"),
+    Mutation("group variance without the spread of means", "apply.cu",
+             "variance += m[1] + d * d;", "variance += m[1];", "conv", "plain"),
+    Mutation("moments merged without the distance of means", "moments.cu",
+             "m2 += other_m2 + delta * delta * (count * share);", "m2 += other_m2;", "moments",
+             "plain"),
+    Mutation("moments of parts read before they are there", "moments.cu",
+             "        cluster_arrive();\n        cluster_wait();\n        if (part == 0",
+             "        if (part == 0", "moments", "races"),
+    Mutation("quantile: every value counts in the lower digits", "sampler.cu",
+             "e < left && bits >> top == prefix >> top", "e < left", "sample", "plain"),
+    Mutation("conv80 waits for one stage too few", "conv80.cu",
+             "cp_async_wait<TILE::stages - 2>();", "cp_async_wait<TILE::stages - 1>();", "conv",
+             "80"),
+    Mutation("conv80: moments of pixels that do not exist", "conv80_out.h",
+             "if (row + i * 8 < pixels) square[j] += d * d;", "square[j] += d * d;", "conv", "80"),
+    Mutation("conv80: a residual twice as large is summed", "conv80_out.h",
+             "r[i] += 0.25f * one[i];", "r[i] += one[i];", "conv", "80"),
+    Mutation("conv80: a part of K begins a stage late", "conv80.cu",
+             "from.weight += begin * K_TILE;", "from.weight += (begin + 1) * K_TILE;", "conv",
+             "80"),
+    Mutation("conv90 gives a stage back before it is read", "conv90.cu",
+             "wgmma_wait<1>(); /* the step before has read its stage */", "", "conv", "races"),
+    Mutation("row products without half of the lanes", "linear.cu",
+             "for (int bits = 16; bits > 0; bits /= 2)", "for (int bits = 8; bits > 0; bits /= 2)",
+             "linear", "plain"),
+    Mutation("enlarging without half-pixel centres", "pixels.cu",
+             "static_cast<int64_t>(2 * i + 1) * from - size", "static_cast<int64_t>(2 * i) * from",
+             "augment", "plain"),
+    Mutation("norms of rows divided by one less", "tokens.cu",
+             "square = block_sum(square, warps) / static_cast<float>(p.channels);",
+             "square = block_sum(square, warps) / static_cast<float>(p.channels - 1);",
+             "rms_norm", "plain"),
+]
+
+ENVIRONMENTS = {
+    "plain": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy"},
+    "random": {"CUDASIM_SCHED": "rand", "CUDASIM_ASYNC": "rand", "CUDASIM_SEED": "5"},
+    "races": {"CUDASIM_SCHED": "rand", "CUDASIM_ASYNC": "rand", "CUDASIM_SEED": "2"},
+    "80": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy", "CUDASIM_ARCH": "80"},
+}
+
+
+class Build:
+    def __init__(self, folder):
+        self.folder = folder.resolve()
+        self.commands = json.loads((self.folder / "compile_commands.json").read_text())
+
+    def compile(self, source, mutant, kind, target):
+        """The build's command for the file, on the mutant."""
+        for entry in self.commands:
+            words = shlex.split(entry["command"])
+            if Path(entry["file"]) != source or not any(f"cuda_kernels_{kind}." in word
+                                                        for word in words):
+                continue
+            drop = {"-MD"}
+            kept, skip = [], False
+            for word in words[:words.index("-o")]:
+                if skip or word in drop:
+                    skip = False
+                elif word in ("-MT", "-MF"):
+                    skip = True
+                else:
+                    kept.append(word)
+            command = kept + ["-w", f"-I{source.parent}", "-o", str(target), "-c", str(mutant)]
+            return subprocess.run(command, cwd=entry["directory"], text=True,
+                                  capture_output=True)
+        sys.exit(f"mutate_kernels: {source.name} is not part of {self.folder} ({kind})")
+
+    def link(self, source, kind, target, program):
+        """The build's command for the program, with one object replaced."""
+        said = subprocess.run(["ninja", "-C", str(self.folder), "-t", "commands",
+                               f"check_cuda_{kind}"], text=True, capture_output=True, check=True)
+        words = shlex.split(said.stdout.strip().splitlines()[-1])
+        words = [word for word in words if word not in (":", "&&")]
+        old = [word for word in words
+               if f"cuda_kernels_{kind}." in word and word.endswith(f"/{source.name}.o")]
+        if len(old) != 1:
+            sys.exit(f"mutate_kernels: check_cuda_{kind} does not have one {source.name}.o")
+        words[words.index(old[0])] = str(target)
+        words[words.index("-o") + 1] = str(program)
+        subprocess.run(words, cwd=self.folder, check=True)
+
+
+def first_complaint(program, mutation):
+    """The first line that tells of the mistake; none: nobody noticed."""
+    environment = dict(os.environ, OMP_WAIT_POLICY="passive", **ENVIRONMENTS[mutation.mode])
+    # Line by line, so that the first complaint ends the run.
+    with subprocess.Popen(["stdbuf", "-oL", str(program), mutation.operation], text=True,
+                          env=environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as run:
+        for line in run.stdout:
+            if NOTICED.search(line):
+                run.kill()
+                return line.strip()
+    return "exit code without a word" if run.returncode else None
+
+
+def try_mutation(build, mutation, folder):
+    text = (KERNELS / mutation.file).read_text()
+    if text.count(mutation.before) != 1:
+        return "ERROR", f"its text occurs {text.count(mutation.before)} times"
+    # A header NAME_part.h belongs to NAME.cu, which finds the broken one beside itself.
+    source = KERNELS / re.sub(r"_.*\.h$", ".cu", mutation.file)
+    mutant, target, program = folder / source.name, folder / "mutant.o", folder / "check"
+    mutant.write_text(source.read_text())
+    (folder / mutation.file).write_text(text.replace(mutation.before, mutation.after))
+    kind = "races" if mutation.mode == "races" else "plain"
+    made = build.compile(source, mutant, kind, target)
+    if made.returncode:
+        return "ERROR", "does not compile: " + made.stderr[-400:]
+    build.link(source, kind, target, program)
+    said = first_complaint(program, mutation)
+    return ("found", said) if said else ("MISSED", "nobody noticed")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="break the CUDA kernels and see it noticed")
+    parser.add_argument("--build", type=Path)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("words", nargs="*")
+    arguments = parser.parse_args()
+    chosen = [m for m in MUTATIONS if all(word in m.what for word in arguments.words)]
+    if arguments.list:
+        for m in chosen:
+            fits = (KERNELS / m.file).read_text().count(m.before) == 1
+            print(f"{m.mode:6} {m.operation:10} {m.what}{'' if fits else '   DOES NOT FIT'}")
+        return 0
+    if not arguments.build or not (arguments.build / "compile_commands.json").exists():
+        parser.error("--build: a build folder of ninja, with compile_commands.json")
+    bad = 0
+    for mutation in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            verdict, line = try_mutation(build=Build(arguments.build), mutation=mutation,
+                                         folder=Path(folder))
+        print(f"{verdict:6} {mutation.mode:6} {mutation.what}: {line[:160]}", flush=True)
+        bad += verdict != "found"
+    print(f"{len(chosen) - bad} of {len(chosen)} mutations noticed")
+    return 1 if bad or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
