@@ -1,8 +1,8 @@
 /* bench_edit.c - one whole edit through the public interface: seconds, and memory against what the
  * engine said it takes.
  *
- *   bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--seed N]
- *              [--steps N] [--guidance W] [--requests N] [--json]
+ *   bench_edit --model DIR [--device cpu|ref|cuda] [--precision f32|bf16] [--threads N]
+ *              [--seed N] [--lanes N] [--steps N] [--guidance W] [--requests N] [--json]
  *
  * An image of canvas size with an elliptic mask; the model's own steps and guidance unless given,
  * then those of every stage. The engine plans for as many requests as it has lanes (2): a few of
@@ -192,6 +192,9 @@ static bool parse(options *o, int argc, char **argv)
             o->engine.threads = (int)strtol(value, NULL, 10);
         } else if (!strcmp(name, "--steps")) {
             o->steps = (int)strtol(value, NULL, 10);
+        } else if (!strcmp(name, "--lanes")) {
+            const int lanes = (int)strtol(value, NULL, 10);
+            for (int s = 0; s < IE_MAX_STAGES; s++) o->engine.lanes[s] = lanes;
         } else if (!strcmp(name, "--requests")) {
             o->requests = (int)strtol(value, NULL, 10);
         } else if (!strcmp(name, "--guidance")) {
@@ -214,9 +217,10 @@ int main(int argc, char **argv)
     ie_options_default(&o.engine);
     o.engine.device = "cpu";
     if (!parse(&o, argc, argv)) {
-        fprintf(stderr, "bench_edit --model DIR [--device cpu|ref] [--precision f32|bf16] "
-                        "[--threads N] [--seed N] [--steps N] [--guidance W] [--requests 1..8] "
-                        "[--json]\n");
+        fprintf(stderr,
+                "bench_edit --model DIR [--device cpu|ref|cuda] [--precision f32|bf16] "
+                "[--threads N] [--seed N] [--lanes N] [--steps N] [--guidance W] [--requests 1..8] "
+                "[--json]\n");
         return 2;
     }
     ie_error err = {0};

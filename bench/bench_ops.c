@@ -1,7 +1,11 @@
-/* bench_ops.c - the operations of the CPU backend over the shapes of real models, against this
- * machine's own peak.
+/* bench_ops.c - the operations of a backend over the shapes of real models, against this machine's
+ * own peak.
  *
  *   bench_ops [--json] [--repeat N] [--only TEXT] [--busy]
+ *   bench_ops --serve [--device cpu|cuda]
+ *
+ * --serve takes rows from the standard input and times each when told to (op_serve.c), so that a
+ * driver can take turns between this program and another. Without it, on the CPU:
  *
  * Each row is timed in turns with a large oneDNN matrix product of the same type (the peak), so
  * both see the same clocks and the same neighbours. Printed: median and p10-p90 of the row,
@@ -19,9 +23,9 @@
 enum { MAX_REPEAT = 101 };
 
 typedef struct options {
-    bool json, busy;
+    bool json, busy, serve;
     int repeat;
-    const char *only;
+    const char *only, *device;
 } options;
 
 typedef struct outcome {
@@ -57,12 +61,12 @@ static void report(const bench_row *row, const bench_case *c, outcome *o, const 
     fflush(stdout);
 }
 
-static int time_row(const bench_row *row, ie_dtype type, const options *opt)
+static int time_row(const bench_row *row, ie_backend *backend, const options *opt)
 {
     bench_case c;
     bench_peak peak;
-    if (!bench_peak_open(&peak, type)) return 1;
-    if (!bench_case_open(&c, row, type)) {
+    if (!bench_peak_open(&peak, backend->act)) return 1;
+    if (!bench_case_open(&c, row, backend)) {
         bench_peak_close(&peak);
         return 1;
     }
@@ -85,23 +89,48 @@ static int time_row(const bench_row *row, ie_dtype type, const options *opt)
     return failed;
 }
 
+/* On this device, in this precision; how many rows failed. */
+static int with_backend(const char *device, ie_precision precision, const options *opt)
+{
+    ie_backend *backend;
+    ie_error err = {0};
+    if (ie_backend_open(&backend, device, precision, omp_get_max_threads(), &err)) {
+        fprintf(stderr, "bench_ops: %s\n", err.text);
+        return 1;
+    }
+    int failures = 0;
+    backend->vtable->enter(backend);
+    if (opt->serve) failures = bench_serve(backend);
+    for (int i = 0; i < bench_row_count && !opt->serve; i++) {
+        if (opt->only && !strstr(bench_rows[i].name, opt->only)) continue;
+        failures += time_row(&bench_rows[i], backend, opt);
+    }
+    backend->vtable->leave(backend);
+    ie_backend_close(&backend);
+    return failures;
+}
+
 static int usage(void)
 {
     fprintf(stderr,
             "bench_ops [--json] [--repeat 1..%d] [--only TEXT] [--busy]; --busy needs "
-            "OMP_NUM_THREADS=1\n",
+            "OMP_NUM_THREADS=1\nbench_ops --serve [--device cpu|cuda]\n",
             MAX_REPEAT - 1);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    options opt = {.repeat = 15};
+    options opt = {.repeat = 15, .device = "cpu"};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             opt.json = true;
         } else if (strcmp(argv[i], "--busy") == 0) {
             opt.busy = true;
+        } else if (strcmp(argv[i], "--serve") == 0) {
+            opt.serve = true;
+        } else if (strcmp(argv[i], "--device") == 0 && i + 1 < argc) {
+            opt.device = argv[++i];
         } else if (strcmp(argv[i], "--repeat") == 0 && i + 1 < argc) {
             opt.repeat = (int)strtol(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
@@ -113,11 +142,8 @@ int main(int argc, char **argv)
     if (opt.busy && omp_get_max_threads() > 1) return usage();
     if (opt.repeat < 1 || opt.repeat >= MAX_REPEAT) return usage();
     int failures = 0;
-    for (int i = 0; i < bench_row_count; i++) {
-        if (opt.only && !strstr(bench_rows[i].name, opt.only)) continue;
-        failures += time_row(&bench_rows[i], IE_F32, &opt);
-        failures += time_row(&bench_rows[i], IE_BF16, &opt);
-    }
+    if (!opt.serve) failures = with_backend("cpu", IE_PRECISION_F32, &opt);
+    failures += with_backend(opt.device, IE_PRECISION_BF16, &opt);
     if (failures) fprintf(stderr, "%d rows failed\n", failures);
     return failures > 0;
 }

@@ -3,12 +3,21 @@
 #ifndef IE_BENCH_ROW_H
 #define IE_BENCH_ROW_H
 
+#include "backend.h"
 #include "ops.h"
 
-typedef enum bench_kind { BENCH_CONV, BENCH_LINEAR, BENCH_ATTENTION, BENCH_SAMPLE } bench_kind;
+typedef enum bench_kind {
+    BENCH_CONV,
+    BENCH_LINEAR,
+    BENCH_ATTENTION,
+    BENCH_SAMPLE,
+    BENCH_MOMENTS,
+    BENCH_LAYER_NORM,
+    BENCH_RMS_NORM
+} bench_kind;
 
 /* conv: sources of size x size; linear: `size` rows of `inputs`; attention: `size` queries, `heads`
- * of `width`. */
+ * of `width`; moments: size x size of `inputs`; norms: `size` rows of `inputs`. */
 typedef struct bench_row {
     const char *name;
     bench_kind kind;
@@ -17,6 +26,7 @@ typedef struct bench_row {
     bool norm, residual, moments; /* norm: group norm, film and SiLU on load */
     ie_resample resample;
     int64_t heads, width, text, image; /* keys of the two segments */
+    int64_t lanes;                     /* 0: one */
 } bench_row;
 
 extern const bench_row bench_rows[];
@@ -25,25 +35,34 @@ extern const int bench_row_count;
 enum { BENCH_COPIES = 4 };
 
 typedef struct bench_case {
+    ie_backend *backend; /* the caller's, entered */
+    const ie_ops *ops;
+    bench_kind kind;
     ie_dtype type;
     double flop, bytes; /* of one run */
     ie_conv *conv;
     ie_linear *linear;
     void *weights, *scratch;
-    void *blocks[64];
+    ie_block blocks[64];
     int block_count, turn;
     ie_conv_args conv_args[BENCH_COPIES];
     ie_linear_args linear_args[BENCH_COPIES];
     ie_attention_args attention_args[BENCH_COPIES];
     ie_sample_args sample_args;
+    ie_tensor y[BENCH_COPIES], x[BENCH_COPIES], gain, offset; /* of moments and norms */
 } bench_case;
 
-bool bench_case_open(bench_case *c, const bench_row *row, ie_dtype type);
+/* In the backend's activation type. */
+bool bench_case_open(bench_case *c, const bench_row *row, ie_backend *backend);
 int bench_case_run(
     bench_case *c); /* one call, on the next copy of the operands; nonzero: it failed */
+int bench_case_wait(bench_case *c); /* until everything asked for is done */
 void bench_case_close(bench_case *c);
 
-/* A 1536 x 1536 x 1536 matrix product by oneDNN with all threads. */
+/* op_serve.c: rows from the standard input, timed when it says so; nonzero: one failed. */
+int bench_serve(ie_backend *backend);
+
+/* A 1536 x 1536 x 1536 matrix product by oneDNN with all threads; bench_no_peak.c: none. */
 typedef struct bench_peak {
     void *engine, *stream, *primitive, *choice, *memory[3];
 } bench_peak;

@@ -1,6 +1,6 @@
 /* bench_step.c - one U-Net forward pass of a model, against this machine's own peak.
  *
- *   bench_step --stage DIR [--device cpu|ref] [--precision f32|bf16] [--threads N] [--lanes N]
+ *   bench_step --stage DIR [--device cpu|ref|cuda] [--precision f32|bf16] [--threads N] [--lanes N]
  *              [--tokens T] [--repeat N] [--inputs FILE] [--output FILE] [--json] [--profile]
  *              [--serve] [--busy]
  *
@@ -11,7 +11,8 @@
  * of the wall clock, for a machine that others use too; it needs --threads 1. --serve times
  * nothing by itself: for every line "run" on the standard input it makes one pass and answers with
  * its wall and processor seconds, so that a driver can take turns between this program and another
- * (scripts/bench). SPDX-License-Identifier: Apache-2.0 */
+ * (scripts/bench). "run N" is a pass of the first N lanes. A pass that was made twice is replayed
+ * on a device that records passes. SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 #include "step_case.h"
 #include "step_profile.h"
@@ -41,7 +42,7 @@ static ie_status time_turns(bench_step_case *c, const options *o, outcome *out, 
     bench_peak peak;
     if (!bench_peak_open(&peak, c->backend->act))
         return ie_fail(err, IE_DEVICE, "oneDNN has no matrix product of this type here");
-    ie_status status = bench_step_run(c, err);
+    ie_status status = bench_step_run(c, c->count, err);
     int code = bench_peak_run(&peak);
     for (unsigned i = 0; !status && !code && i < 2u * (unsigned)o->repeat; i++) {
         const bool second = bench_second_turn(i);
@@ -50,7 +51,8 @@ static ie_status time_turns(bench_step_case *c, const options *o, outcome *out, 
             code = bench_peak_run(&peak);
             out->peak[out->peaks++] = bench_seconds(o->busy) - start;
         } else {
-            status = bench_step_run(c, err);
+            status = bench_step_run(c, c->count, err);
+            if (!status) status = bench_step_wait(c, err);
             out->step[out->steps++] = bench_seconds(o->busy) - start;
         }
     }
@@ -94,7 +96,7 @@ static ie_status profile(bench_step_case *c, const options *o, ie_error *err)
     ie_status status = IE_OK;
     bench_profile_begin(p, c->backend, c->unet, o->busy);
     const double start = bench_seconds(o->busy);
-    for (int i = 0; i < o->repeat && !status; i++) status = bench_step_run(c, err);
+    for (int i = 0; i < o->repeat && !status; i++) status = bench_step_run(c, c->count, err);
     const double whole = bench_seconds(o->busy) - start;
     bench_profile_end(p, c->backend);
     for (int i = 0; i < p->count && !status; i++) {
@@ -112,14 +114,27 @@ static ie_status profile(bench_step_case *c, const options *o, ie_error *err)
 
 /* ---- serving --------------------------------------------------------------------------------- */
 
+static ie_status pass(bench_step_case *c, int lanes, ie_error *err)
+{
+    bool done;
+    IE_TRY(ie_work_begin(c->backend, (uint64_t)lanes, &done, err));
+    if (!done) {
+        const ie_status status = bench_step_run(c, lanes, err);
+        IE_TRY(ie_work_end(c->backend, (uint64_t)lanes, status, err));
+    }
+    return bench_step_wait(c, err);
+}
+
 static ie_status serve(bench_step_case *c, ie_error *err)
 {
     char line[16];
     printf("ready %.0f %.0f\n", c->cost.flop, c->cost.bytes);
     fflush(stdout);
-    while (fgets(line, sizeof line, stdin) && !strcmp(line, "run\n")) {
+    while (fgets(line, sizeof line, stdin) && !strncmp(line, "run", 3)) {
+        const int asked = (int)strtol(line + 3, NULL, 10);
+        const int lanes = asked >= 1 && asked <= c->count ? asked : c->count;
         const double busy = bench_seconds(true), start = bench_seconds(false);
-        IE_TRY(bench_step_run(c, err));
+        IE_TRY(pass(c, lanes, err));
         printf("%.9f %.9f\n", bench_seconds(false) - start, bench_seconds(true) - busy);
         fflush(stdout);
     }
@@ -129,10 +144,15 @@ static ie_status serve(bench_step_case *c, ie_error *err)
 static ie_status write_prediction(bench_step_case *c, const char *path, ie_error *err)
 {
     const size_t bytes = (size_t)ie_bytes(c->pred);
-    FILE *f = fopen(path, "wb");
-    if (!f) return ie_fail(err, IE_IO, "cannot write %s", path);
-    const bool whole = fwrite(c->pred.data, 1, bytes, f) == bytes;
-    return fclose(f) == 0 && whole ? IE_OK : ie_fail(err, IE_IO, "cannot write %s", path);
+    void *host = ie_alloc(1, bytes);
+    if (!host) return ie_fail(err, IE_NO_MEMORY, "no memory for the prediction");
+    ie_status status = ie_download(c->backend, host, c->pred, err);
+    FILE *f = status ? NULL : fopen(path, "wb");
+    const bool whole = f && fwrite(host, 1, bytes, f) == bytes;
+    ie_free(host);
+    if (!status && (!f || fclose(f) || !whole))
+        status = ie_fail(err, IE_IO, "cannot write %s", path);
+    return status;
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -141,8 +161,9 @@ static int usage(void)
 {
     fprintf(
         stderr,
-        "bench_step --stage DIR [--device cpu|ref] [--precision f32|bf16] [--threads N]\n"
-        "           [--lanes 1..256] [--tokens 1..1024] [--repeat 1..%d] [--inputs FILE]\n"
+        "bench_step --stage DIR [--device cpu|ref|cuda] [--precision f32|bf16] [--threads N]\n"
+        "           [--threads N] [--lanes 1..256] [--tokens 1..1024] [--repeat 1..%d] [--inputs "
+        "FILE]\n"
         "           [--output FILE] [--json] [--profile] [--serve] [--busy (with --threads 1)]\n",
         MAX_REPEAT - 1);
     return 2;

@@ -56,7 +56,7 @@ static ie_status set_up(bench_step_case *c, const bench_inputs *in, ie_error *er
     IE_TRY(fill_slots(c, in, err));
     IE_TRY(fill_lanes(c, in, err));
     c->x.cost = (ie_cost){0};
-    IE_TRY(bench_step_run(c, err));
+    IE_TRY(bench_step_run(c, c->count, err));
     c->cost = c->x.cost;
     return IE_OK;
 }
@@ -111,9 +111,27 @@ ie_status bench_step_open(bench_step_case *c, const bench_step_options *o, ie_er
     return status;
 }
 
-ie_status bench_step_run(bench_step_case *c, ie_error *err)
+/* Of some lanes; absent stays absent. */
+static ie_tensor first(ie_tensor t, int lanes)
 {
-    return ie_unet_forward(c->unet, &c->slots, &c->lanes, c->pred, &c->x, err);
+    return ie_present(t) ? ie_slice(t, 0, 0, lanes) : t;
+}
+
+ie_status bench_step_run(bench_step_case *c, int lanes, ie_error *err)
+{
+    const ie_unet_lanes some = {.v = first(c->lanes.v, lanes),
+                                .v_aug = first(c->lanes.v_aug, lanes),
+                                .request = first(c->lanes.request, lanes),
+                                .text = first(c->lanes.text, lanes)};
+    return ie_unet_forward(c->unet, &c->slots, &some, first(c->pred, lanes), &c->x, err);
+}
+
+/* A copy from the device comes after what was asked for before it. */
+ie_status bench_step_wait(bench_step_case *c, ie_error *err)
+{
+    float first_value;
+    const ie_tensor one = ie_view(c->pred.data, IE_F32, 1, (const int64_t[]){1});
+    return ie_download(c->backend, &first_value, one, err);
 }
 
 void bench_step_close(bench_step_case *c)

@@ -37,7 +37,9 @@ typedef struct bench_step_case {
 /* The backend is entered until the case is closed; every case that was opened, also without
  * success, is closed. */
 ie_status bench_step_open(bench_step_case *c, const bench_step_options *o, ie_error *err);
-ie_status bench_step_run(bench_step_case *c, ie_error *err);
+/* One forward pass of the first `lanes` lanes; and until it is done. */
+ie_status bench_step_run(bench_step_case *c, int lanes, ie_error *err);
+ie_status bench_step_wait(bench_step_case *c, ie_error *err);
 void bench_step_close(bench_step_case *c);
 
 #endif

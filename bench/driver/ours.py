@@ -15,8 +15,8 @@ class Ours:
     name = "imagen-editor"
 
     def __init__(self, program: Path, arguments: list[str], output: Path, threads: int):
-        """`arguments` choose the stage, the inputs and the precision."""
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        """`arguments` choose the stage, the inputs and the precision; 0 threads: all."""
+        environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
         command = [str(program), *arguments, "--threads", str(threads)]
         command += ["--output", str(output), "--serve"]
         self.process = subprocess.Popen(

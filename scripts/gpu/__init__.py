@@ -1,0 +1,1 @@
+"""The parts of scripts/gpu_check. SPDX-License-Identifier: Apache-2.0"""

@@ -1,0 +1,272 @@
+"""scripts/gpu_check on a machine with a device: the steps, in order.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+from . import ledger, pack, results
+from .run import Failed, Late, Run, Skip
+
+ROOT = ledger.ROOT
+BUILD = ROOT / "build" / "gpu"
+MODELS = ROOT / "out" / "gpu_models"
+VECTORS = ROOT / "tests" / "cudasim" / "golden" / "ptx.bin"
+README, RESULTS = ROOT / "bench" / "README.md", ROOT / "bench" / "results"
+
+LADDER = ["test_golden_ops", "test_networks", "test_steps", "test_edit", "test_conditioning",
+          "test_unet_properties"]
+TARGETS = ["check_cuda", *LADDER, "ptx_vectors", "bench_ops", "bench_step", "bench_edit"]
+STEPS = ["build", "kernels", "ladder", "sanitizer", "vectors", "operations", "record", "models",
+         "steps", "edits", "compile"]
+STAGES = ["base-64", "sr-1024", "sr-256"]
+LANES = ["1", "2", "8", "16"]
+# What torch.compile gets the remaining time for, in this order.
+COMPILED = [(stage, lanes) for lanes in ("1", "16", "2", "8") for stage in STAGES]
+
+
+def configure(build: Path, packed: Path, architectures: str) -> list[str]:
+    """CMake's words for a build without what the machine need not have."""
+    return ["cmake", "-G", "Ninja", "-B", str(build), "-S", str(ROOT), "-DCMAKE_BUILD_TYPE=Release",
+            "-DBUILD_SHARED_LIBS=OFF", "-DIE_CUDA=ON", "-DIE_ONEDNN=OFF", "-DIE_JPEG=OFF",
+            "-DIE_WEBP=OFF", f"-DCMAKE_CUDA_ARCHITECTURES={architectures}-real",
+            "-DCMAKE_CUDA_FLAGS=-lineinfo", f"-DCMAKE_CUDA_COMPILER={nvcc()}",
+            *pack.options(packed)]
+
+
+def search_path() -> str:
+    """Where programs are, the toolkit's and the driver's usual folders last."""
+    return ":".join([os.environ.get("PATH", ""), "/usr/local/cuda/bin", "/usr/local/nvidia/bin"])
+
+
+def nvcc() -> str | None:
+    return shutil.which("nvcc", path=search_path())
+
+
+def card() -> dict[str, str]:
+    """Name, compute capability ("90a" for Hopper) and driver of the first device."""
+    tool = shutil.which("nvidia-smi", path=search_path()) or "nvidia-smi"
+    said = subprocess.run(
+        [tool, "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader"],
+        capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    name, capability, driver = (part.strip() for part in said.split(","))
+    number = capability.replace(".", "")
+    return {"card": name, "arch": number + "a" * (number == "90"), "driver": driver}
+
+
+def commit() -> str:
+    said = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty=+",
+                           "--abbrev=12"], capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
+
+
+class Device:
+    """The steps share what was measured."""
+
+    def __init__(self, run: Run, packed: Path, collect: Path | None):
+        self.run, self.packed, self.collect = run, packed, collect
+        self.card = card()
+        now = time.gmtime()
+        self.facts = {"card": self.card["card"], "driver": self.card["driver"],
+                      "commit": commit(), "date": time.strftime("%Y-%m-%d", now),
+                      "run": time.strftime("%Y%m%dT%H%M%S", now)}
+        self.file = RESULTS / f"{results.slug(self.card['card'])}.jsonl"
+        self.errors: dict[str, float] = {}
+        self.models: subprocess.Popen | None = None
+        run.after = self.keep
+
+    # ---- building ----------------------------------------------------------------------------
+
+    def build(self) -> str:
+        self.models = self.run.start("models", [
+            sys.executable, "-m", "driver.gpu_model", "--output", str(MODELS)])
+        self.run.command("configure", configure(BUILD, self.packed, self.card["arch"]), 60)
+        arch = self.card["arch"]
+        self.run.together({
+            "build": ["cmake", "--build", str(BUILD), "--target", *TARGETS],
+            "vectors-build": [
+                str(nvcc()), "-O2", "-std=c++17", f"-gencode=arch=compute_{arch},code=sm_{arch}",
+                f"-I{ROOT / 'kernels'}", f"-I{ROOT / 'kernels' / 'cuda'}",
+                str(ROOT / "tests" / "cudasim" / "ptx_vectors.cu"), "-o",
+                str(self.run.out / "ptx_vectors")],
+        }, 200)
+        return f"{self.card['card']}, sm_{arch}"
+
+    # ---- right -------------------------------------------------------------------------------
+
+    def kernels(self) -> str:
+        try:
+            self.run.command("check_cuda", [str(BUILD / "tests/kernels/check_cuda")], 90)
+        finally:
+            said = (self.run.out / "check_cuda.out").read_text(encoding="utf-8")
+            self.errors = results.check_errors(said)
+        if not self.errors:
+            raise Failed("check_cuda checked nothing")
+        worst = max(self.errors, key=self.errors.get)
+        return f"{len(self.errors)} operations, worst {worst} {self.errors[worst]:.3g} of its bound"
+
+    def passed(self, name: str) -> int:
+        """Tests of a program that was run; that one was skipped, or none there, is a failure."""
+        text = "".join((self.run.out / f"{name}.{kind}").read_text(encoding="utf-8")
+                       for kind in ("out", "log"))
+        count = results.tests_passed(text)
+        if not count:
+            raise Failed(f"{name}: not every test of it was run on the device")
+        return count
+
+    def ladder(self) -> str:
+        """Each program has its turn, whatever the others said."""
+        count, failures = 0, []
+        for name in LADDER:
+            try:
+                self.run.command(name, [str(BUILD / "tests/engine" / name), "cuda", "bf16"], 60)
+                count += self.passed(name)
+            except Failed as failure:
+                failures.append(str(failure))
+        if failures:
+            raise Failed("; ".join(failures))
+        return f"{count} tests of {len(LADDER)} programs"
+
+    def sanitizer(self) -> str:
+        tools = ["memcheck", "racecheck", "synccheck", "initcheck"]
+        program = [str(BUILD / "tests/engine/test_edit"), "cuda", "bf16"]
+        self.run.together({
+            tool: ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", *program]
+            for tool in tools}, 100)
+        for tool in tools:
+            self.passed(tool)
+        return ", ".join(tools)
+
+    def vectors(self) -> str:
+        VECTORS.parent.mkdir(parents=True, exist_ok=True)
+        self.run.command("vectors", [str(self.run.out / "ptx_vectors"), "write", str(VECTORS)], 20)
+        self.run.command("vectors-replay",
+                         [str(BUILD / "tests/cudasim/ptx_vectors"), "replay", str(VECTORS)], 30)
+        return f"{VECTORS.stat().st_size} bytes, the simulator agrees"
+
+    # ---- fast --------------------------------------------------------------------------------
+
+    def driver(self, name: str, module: str, words: list[str], limit: float) -> list[results.Row]:
+        """The rows of a program of bench/driver, kept as they are measured."""
+        try:
+            self.run.command(name, [sys.executable, "-m", f"driver.{module}", *words], limit,
+                             partial=True)
+        finally:
+            said = (self.run.out / f"{name}.out").read_text(encoding="utf-8")
+            rows = results.json_lines(said)
+            results.append(self.file, rows, self.facts)
+        return rows
+
+    def operations(self) -> str:
+        rows = self.driver("operations", "gpu_ops", [
+            "--program", str(BUILD / "bench/bench_ops"), "--seconds", "70"], 90)
+        ratios = [row["ratio"] for row in rows if "ratio" in row]
+        if not ratios:
+            raise Failed("no row was timed")
+        faster = sum(ratio > 1 for ratio in ratios)
+        return (f"{len(rows) - 1} rows, {faster} of {len(ratios)} faster than PyTorch, median "
+                f"ratio {results.median(ratios):.2f}")
+
+    def made_models(self) -> str:
+        if self.models is None:
+            raise Skip("they were not begun")
+        self.run.finish("models", self.models, 120, False)
+        return str(MODELS.relative_to(ROOT))
+
+    def stage(self, stage: str, lanes: list[str], compiled: bool, limit: float) -> str:
+        if not (MODELS / stage / "model.safetensors").exists():
+            raise Skip(f"there is no model of {stage}")
+        words = ["--program", str(BUILD / "bench/bench_step"), "--stage", str(MODELS / stage),
+                 "--lanes", *lanes, "--seconds", "5" if compiled else "16"]
+        name = f"{'compile' if compiled else 'steps'}-{stage}-{'-'.join(lanes)}"
+        rows = self.driver(name, "gpu_step", words + ["--compile"] * compiled, limit)
+        if not rows:
+            raise Failed("nothing was timed")
+        return ", ".join(f"{r['lanes']}: {r['ours']['median']:.1f} ms {r['tflops']:.0f} TFLOP/s "
+                         f"ratio {r['ratio']:.2f}" for r in rows)
+
+    def compiled(self) -> str:
+        done, reasons = [], []
+        for stage, lanes in COMPILED:
+            if self.run.left() < 45:
+                reasons.append(f"no time for {stage} x{lanes} and what follows")
+                break
+            try:
+                said = self.stage(stage, [lanes], True, self.run.left() - 10)
+                done.append(f"{stage} {said}")
+            except (Failed, Skip) as reason:
+                reasons.append(f"{stage} x{lanes}: {reason}")
+        if not done:
+            raise Skip("; ".join(reasons))
+        return "; ".join(done + reasons)
+
+    def edits(self) -> str:
+        said = []
+        for requests in (1, 8):
+            name = f"edits-{requests}"
+            words = [str(BUILD / "bench/bench_edit"), "--model", str(MODELS), "--device", "cuda",
+                     "--precision", "bf16", "--requests", str(requests), "--lanes",
+                     str(2 * requests), "--json"]
+            try:
+                text = self.run.command(name, words, 75)
+            except Late:
+                said.append(f"no time for {requests} at once")
+                continue
+            rows = [row | {"requests": requests} for row in results.json_lines(text)]
+            results.append(self.file, rows, self.facts)
+            said += [f"{requests} at once: {requests / row['edit_s']:.3f} a second" for row in rows]
+        if not any("a second" in part for part in said):
+            raise Skip(", ".join(said))
+        return ", ".join(said)
+
+    # ---- keeping -----------------------------------------------------------------------------
+
+    def record(self) -> str:
+        rows = results.latest(self.file) if self.file.exists() else []
+        rows = [row for row in rows if row["run"] == self.facts["run"]]
+        lines = ledger.updated(ledger.read(ledger.LEDGER), ledger.declared())
+        lines = ledger.verified(lines, self.errors, results.roofs(rows), self.facts["card"],
+                                self.facts["date"])
+        ledger.write(ledger.LEDGER, lines)
+        results.write_tables(README, RESULTS)
+        ran = sum(line.date == self.facts["date"] for line in lines.values())
+        return f"{ran} of {len(lines)} kernels verified"
+
+    def keep(self) -> None:
+        """Everything that was written, as one file that can be taken away and unpacked at ROOT."""
+        (self.run.out / "summary.txt").write_text(self.run.summary(), encoding="utf-8")
+        if not self.collect:
+            return
+        paths = [self.file, ledger.LEDGER, README, VECTORS, *self.run.out.glob("*.out"),
+                 *self.run.out.glob("*.log"), self.run.out / "summary.txt"]
+        with tarfile.open(self.collect, "w:gz") as archive:
+            for path in paths:
+                if path.exists():
+                    archive.add(path, str(path.relative_to(ROOT)))
+
+    def all(self, only: list[str]) -> None:
+        """Every step, or those whose first words are given."""
+        steps = [
+            ("build", self.build, 5),
+            ("kernels", self.kernels, 5),
+            ("ladder", self.ladder, 5),
+            ("sanitizer", self.sanitizer, 5),
+            ("vectors", self.vectors, 5),
+            ("operations", self.operations, 30),
+            ("record", self.record, 0),
+            ("models", self.made_models, 5),
+            *((f"steps {stage}", lambda s=stage: self.stage(s, LANES, False, 70), 30)
+              for stage in STAGES),
+            ("edits", self.edits, 60),
+            ("compile", self.compiled, 60),
+            ("record", self.record, 0),
+        ]
+        for name, work, need in steps:
+            if not only or name.split()[0] in only:
+                self.run.step(name, work, need)
