@@ -648,6 +648,18 @@ class TrainingTest(Trainer):
             self.assertLessEqual(np.abs(got - wanted).max(), 1, name)
             self.assertLess((got != wanted).mean(), 0.1, name)
 
+    def test_a_base_is_trained_on_from_an_exported_model(self) -> None:
+        model, end = self.export(), checkpoint.load(self.folder / "base-64" / "checkpoint.pt")
+        run = train.Run(self.options("base-64", "on", init=model), self.config("base-64"))
+        for module, prefix in ((run.objective.unet, "unet"), (run.text.encoder, "text")):
+            expected = checkpoint.part(end["average"], prefix)
+            for name, value in module.state_dict().items():
+                self.assertTrue(torch.equal(value, expected[name].bfloat16().float()), name)
+        before = run.text.encoder.shared.weight.detach().clone()
+        for batch in data.batches(run.samples, 0, 2, 0):
+            run.train_step(batch)
+        self.assertFalse(torch.equal(before, run.text.encoder.shared.weight))
+
     def test_a_mixture_of_text_encoders_is_refused(self) -> None:
         saved = [{"text_digest": d} for d in ("", "abc", "def")]
         parsed = [self.config(name) for name in TINY]

@@ -136,6 +136,20 @@ def start_training(config: TextConfig, tokenizer_path: Path) -> tuple[TextSide, 
     return TextSide(config, tokenizer, encoder), data
 
 
+def start_from(
+    config: TextConfig, tokenizer_path: Path, model: Path
+) -> tuple[TextSide, dict[str, Any]]:
+    """To be trained on: a model directory's tokenizer, which is copied, and encoder."""
+    tokenizer_path.parent.mkdir(parents=True, exist_ok=True)
+    tokenizer_path.write_bytes((Path(model) / "tokenizer" / "spiece.model").read_bytes())
+    side, data = start_training(config, tokenizer_path)
+    try:
+        weights.load_into(side.encoder, Path(model) / "text_encoder")
+    except RuntimeError as error:
+        raise ValueError(f"{model}: another text encoder than configured: {error}") from error
+    return side, data
+
+
 def write(
     directory: Path, tokenizer: Path, data: dict[str, Any], tensors: dict[str, Tensor]
 ) -> None:

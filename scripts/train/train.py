@@ -67,18 +67,21 @@ class Run:
     def _text_side(
         self, given: Path | None, init: Path | None
     ) -> tuple[text.TextSide, dict[str, Any]]:
-        """A frozen encoder comes from --text or --init; another is new, made for the captions."""
+        """A frozen encoder comes from --text or --init; one that is trained begins as --init's, or
+        anew, made for the captions."""
         config = self.config.text
         if config.encoder is None:
             if given is None and init is None:
                 raise ValueError("the configuration's text encoder is frozen: --text says which")
             return text.load_frozen(given or init, config), {}
-        if given is not None or init is not None:
+        if given is not None:
             raise ValueError(
-                "the configuration trains its own text encoder, which neither --text nor --init "
-                'goes with: "encoder": null and "vocabulary": 0 freeze it'
+                "the configuration trains its own text encoder, which --text does not go with: "
+                '"encoder": null and "vocabulary": 0 freeze it, --init begins with another'
             )
         tokenizer = self.directory / "tokenizer" / "spiece.model"
+        if init is not None:
+            return text.start_from(config, tokenizer, init)
         if not tokenizer.exists():
             captions = self.samples.cache.captions()
             text.train_tokenizer(tokenizer, captions, config.vocabulary)
