@@ -143,6 +143,7 @@ class TrainingConfig:
     optimiser: OptimiserConfig
     record: RecordConfig
     conditioning: str  # learned, or fixed: an average that is not trained
+    augmentation: float  # of the low-resolution image: levels from U(0, this); 1 is published
     precision: str
     seed: int
     source: dict[str, Any]  # the file as it was read, to be stored and exported
@@ -159,7 +160,7 @@ class TrainingConfig:
 
     @staticmethod
     def parse(data: dict[str, Any], where: str) -> "TrainingConfig":
-        data = {"conditioning": "learned", **data}  # the one key with a default
+        data = {"conditioning": "learned", "augmentation": 1, **data}  # the keys with a default
         source = copy.deepcopy(data)
         sections = {
             "text": TextConfig,
@@ -193,6 +194,7 @@ class TrainingConfig:
             getattr(self, name).check(f"{where}: {name}")
         choice(self.precision, ("f32", "bf16"), f"{where}: precision")
         choice(self.conditioning, ("learned", "fixed"), f"{where}: conditioning")
+        require(0 < self.augmentation <= 1, where, "augmentation is not in (0, 1]")
         unet, data = self.unet, self.data
         if self.conditioning == "fixed":
             chain = unet.conditioning

@@ -176,9 +176,9 @@ def times(config: TrainingConfig, count: int, numbers: torch.Generator) -> list[
 def augmentations(
     config: TrainingConfig, count: int, numbers: torch.Generator
 ) -> list[tuple[float, ...]]:
-    """The same of the noise on the low-resolution image, at levels from U(0, 1)."""
+    """The same of the noise on the low-resolution image, at levels from U(0, augmentation)."""
     result = []
-    for level in torch.rand(count, generator=numbers).tolist():
+    for level in (config.augmentation * torch.rand(count, generator=numbers)).tolist():
         alpha, sigma, lam = schedule.augmentation(level)
         result.append((alpha, sigma, schedule.time_input(config.unet.time, lam, level)))
     return result
