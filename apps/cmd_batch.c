@@ -4,6 +4,7 @@
 
 #include "batch_drive.h"
 #include "batch_run.h"
+#include "machine.h"
 #include "mask.h"
 
 #include <stddef.h>
@@ -147,8 +148,8 @@ static ie_status run(void *values, ie_error *err)
     if (v->quiet && v->json) {
         return ie_app_fail(err, IE_BAD_ARGUMENT, "--quiet and --json exclude each other");
     }
-    if (v->device && !strcmp(v->device, "plan")) {
-        return ie_app_fail(err, IE_BAD_ARGUMENT, "--device plan computes no pixels");
+    if (v->device && ie_machine_only_plans(v->device)) {
+        return ie_app_fail(err, IE_BAD_ARGUMENT, "--device %s computes no pixels", v->device);
     }
     return ie_batch_drive(v, err);
 }

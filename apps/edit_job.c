@@ -2,6 +2,7 @@
 #include "edit_job.h"
 
 #include "atomic_file.h"
+#include "machine.h"
 #include "mask.h"
 #include "utf8.h"
 
@@ -69,10 +70,11 @@ static ie_status check_values(const ie_edit_values *v, ie_error *err)
     if (v->quiet && v->json) {
         return ie_app_fail(err, IE_BAD_ARGUMENT, "--quiet and --json exclude each other");
     }
-    if (v->device && !strcmp(v->device, "plan")) {
+    if (v->device && ie_machine_only_plans(v->device)) {
         return ie_app_fail(err, IE_BAD_ARGUMENT,
-                           "--device plan computes no pixels: legal are auto, cpu, ref, cuda, "
-                           "cuda:N (plan is for inspect)");
+                           "--device %s computes no pixels: legal are auto, cpu, ref, cuda, "
+                           "cuda:N (plan and cuda:h200 are for inspect)",
+                           v->device);
     }
     ie_image_format format;
     IE_APP_TRY(ie_image_format_of(&format, v->output, err));

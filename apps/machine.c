@@ -32,6 +32,12 @@ ie_status ie_machine_parse(ie_machine *out, const char *text, ie_error *err)
                        text);
 }
 
+bool ie_machine_only_plans(const char *device)
+{
+    if (strncmp(device, "cuda:", 5) != 0) return !strcmp(device, "plan");
+    return device[5] != '\0' && strspn(device + 5, "0123456789") == 0;
+}
+
 double ie_machine_floor(const ie_machine *m, ie_precision precision, double flop, double bytes)
 {
     const double flops = precision == IE_PRECISION_BF16 ? m->bf16_flops : m->f32_flops;

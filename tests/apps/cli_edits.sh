@@ -58,12 +58,12 @@ holds "inspect predicts for a described device" grep -q '^an edit .* alone on th
 
 echo "interrupted (130)"
 for signal in INT TERM; do
-    rm -f out.png
+    rm -f out.png stdout # what the process before has printed is not its progress
     "$binary" edit --model "$model" --device "$device" --prompt "a fish" "${good[@]}" --steps \
         4096 --json >stdout 2>stderr &
     process=$!
     for _ in $(seq 600); do
-        grep -q '"event": "progress"' stdout && break
+        grep -qs '"event": "progress"' stdout && break
         sleep 0.1
     done
     kill "-$signal" "$process"

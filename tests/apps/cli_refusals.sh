@@ -51,6 +51,8 @@ edit 2 'the extension of out.gif names no format to write: legal are .png' --ima
     mask.png --output out.gif
 expect 2 'plan computes no pixels' edit --model "$model" --device plan --prompt "a fish" \
     "${good[@]}"
+expect 2 'cuda:h200 computes no pixels' edit --model "$model" --device cuda:h200 --prompt "a fish" \
+    "${good[@]}"
 expect 2 '' edit --model "$model" --device abacus --prompt "a fish" "${good[@]}"
 expect 2 '--machine toaster: legal are h200' inspect --model "$model" --machine toaster
 expect 2 'mask needs a shape' mask --size 9x9 --output m.png
@@ -129,8 +131,6 @@ echo "memory (5), devices (6), outputs (7)"
 { [ $? -eq 5 ] && grep -q '^imagen-editor: no memory for an image of 15000 x 15000 pixels' \
     stderr; } || wrong "out of memory"
 expect 6 '' edit --model "$model" --device cuda:99 --prompt "a fish" "${good[@]}"
-expect 2 "device 'cuda:h200' only prices" edit --model "$model" --device cuda:h200 --precision bf16 \
-    --prompt "a fish" "${good[@]}"
 edit 7 'cannot write none/out.png: No such file' --image rgb.png --mask mask.png --output \
     none/out.png
 mkdir folder.png && known
