@@ -105,12 +105,12 @@ static void statistics(const struct shape *s, const bf16 *x, float eps, float *m
     }
 }
 
-static void forward_sample(const struct shape *s, const bf16 *x, const float *gamma,
-                           const float *beta, const float *scale, const float *shift,
-                           const float *mean, const float *rstd, bf16 *y)
+/* u = a x + b, for every element of a period. */
+static void coefficients(const struct shape *s, const float *gamma, const float *beta,
+                         const float *scale, const float *shift, const float *mean,
+                         const float *rstd, float *a, float *b)
 {
-    static _Thread_local float a[PERIOD], b[PERIOD];
-    const int rows = rows_of(s), period = rows * s->channels, width = s->channels / s->groups;
+    const int width = s->channels / s->groups, rows = rows_of(s);
     for (int c = 0; c < s->channels; c++) {
         const float k = scale ? 1 + scale[c] : 1, t = shift ? shift[c] : 0;
         a[c] = rstd[c / width] * gamma[c] * k;
@@ -118,6 +118,15 @@ static void forward_sample(const struct shape *s, const bf16 *x, const float *ga
     }
     repeat(a, s->channels, rows);
     repeat(b, s->channels, rows);
+}
+
+static void forward_sample(const struct shape *s, const bf16 *x, const float *gamma,
+                           const float *beta, const float *scale, const float *shift,
+                           const float *mean, const float *rstd, bf16 *y)
+{
+    static _Thread_local float a[PERIOD], b[PERIOD];
+    const int rows = rows_of(s), period = rows * s->channels;
+    coefficients(s, gamma, beta, scale, shift, mean, rstd, a, b);
     for (int p = 0; p < s->pixels; p += rows) {
         const bf16 *from = x + (size_t)p * s->channels;
         bf16 *to = y + (size_t)p * s->channels;
@@ -158,13 +167,7 @@ static void backward_sample(const struct shape *s, const bf16 *x, const bf16 *dy
 {
     static _Thread_local float a[PERIOD], b[PERIOD], c1[PERIOD], c2[PERIOD], c3[PERIOD];
     const int rows = rows_of(s), period = rows * s->channels, width = s->channels / s->groups;
-    for (int c = 0; c < s->channels; c++) {
-        const float k = scale ? 1 + scale[c] : 1, t = shift ? shift[c] : 0;
-        a[c] = rstd[c / width] * gamma[c] * k;
-        b[c] = beta[c] * k + t - mean[c / width] * a[c];
-    }
-    repeat(a, s->channels, rows);
-    repeat(b, s->channels, rows);
+    coefficients(s, gamma, beta, scale, shift, mean, rstd, a, b);
     memset(c1, 0, sizeof(float) * period); /* here the sums of du */
     memset(c2, 0, sizeof(float) * period); /* and of du x */
     for (int p = 0; p < s->pixels; p += rows) {
