@@ -44,8 +44,8 @@ static ie_status make_plan(drive *d, ie_error *err)
 /* Failures that are tried again are failures no more, also for attempts after this one. */
 static ie_status forgive(drive *d, ie_error *err)
 {
-    for (size_t i = 0; i < d->plan.todo_count; i++) {
-        const char *id = d->manifest.items[d->plan.todo[i]].id;
+    for (size_t i = 0; i < d->plan.due_count; i++) {
+        const char *id = d->manifest.items[d->plan.due[i]].id;
         const ie_item_state *state = ie_ledger_state_of(&d->state, id);
         if (!state || !state->failed) continue;
         IE_APP_TRY(ie_ledger_mark(&d->ledger, id, IE_MARK_RETRIED, err));
@@ -85,7 +85,7 @@ static void announce(const drive *d, const ie_batch_progress *p, const ie_batch_
     if (p->style == IE_BATCH_BAR) {
         ie_note("model %s on %s, %d items at once; %zu of %zu left, ledger %s",
                 device->info.model_name, device->info.device, in_flight,
-                d->plan.todo_count + d->plan.alone_count, d->plan.items, d->ledger.name);
+                d->plan.due_count + d->plan.alone_count, d->plan.items, d->ledger.name);
     } else if (p->style == IE_BATCH_JSON) {
         ie_jsonl j;
         ie_jsonl_begin(&j, stdout);
@@ -96,7 +96,7 @@ static void announce(const drive *d, const ie_batch_progress *p, const ie_batch_
         ie_jsonl_int(&j, "shard", d->shard.index);
         ie_jsonl_int(&j, "shards", d->shard.count);
         ie_jsonl_uint(&j, "items", d->plan.items);
-        ie_jsonl_uint(&j, "left", d->plan.todo_count + d->plan.alone_count);
+        ie_jsonl_uint(&j, "left", d->plan.due_count + d->plan.alone_count);
         ie_jsonl_int(&j, "in_flight", in_flight);
         ie_jsonl_text(&j, "ledger", d->ledger.name);
         ie_jsonl_end(&j);
@@ -171,7 +171,7 @@ static ie_status clear(drive *d, const size_t *items, size_t count, ie_error *er
  * hold it against them. */
 static ie_status give_up(drive *d, int signal, ie_error *err)
 {
-    IE_APP_TRY(clear(d, d->plan.todo, d->plan.todo_count, err));
+    IE_APP_TRY(clear(d, d->plan.due, d->plan.due_count, err));
     IE_APP_TRY(clear(d, d->plan.alone, d->plan.alone_count, err));
     return ie_app_fail(err, IE_DEVICE,
                        "the process died %d times (%s) and no item was done: it is not the items",
@@ -223,7 +223,7 @@ static ie_status try_once(drive *d, bool *again, ie_error *err)
     IE_APP_TRY_DONE(ie_ledger_start(&d->ledger, d->shard, p->items, d->manifest.count, err));
     IE_APP_TRY_DONE(forgive(d, err));
     IE_APP_TRY_DONE(quarantine(d, err));
-    if (p->todo_count + p->alone_count) IE_APP_TRY_DONE(supervise(d, again, err));
+    if (p->due_count + p->alone_count) IE_APP_TRY_DONE(supervise(d, again, err));
 done:
     if (!*again) (void)ie_ledger_end(&d->ledger, status, NULL);
     ie_ledger_close(&d->ledger);
@@ -236,7 +236,7 @@ ie_status ie_batch_attempts(drive *d, ie_error *err)
         const ie_plan *p = &d->plan;
         IE_APP_TRY(make_plan(d, err));
         if (!d->deaths) d->done_at_first = count_done(&d->state);
-        if (p->todo_count + p->alone_count + p->quarantine_count == 0) return IE_OK;
+        if (p->due_count + p->alone_count + p->quarantine_count == 0) return IE_OK;
         if (ie_interrupted()) return ie_app_fail(err, IE_CANCELLED, "told to end");
         IE_APP_TRY(try_once(d, &again, err));
     }

@@ -16,7 +16,7 @@ typedef struct batch_run {
     ie_batch_progress *progress;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    size_t next_todo;
+    size_t next_due;
     size_t *alone, alone_count, next_alone; /* grows by items that ran out of memory */
     int active, limit;                      /* items in flight, and how many may be */
     int workers;                            /* threads that have not ended */
@@ -57,9 +57,9 @@ static bool take(batch_run *r, turn *out)
 {
     const ie_plan *plan = r->job->plan;
     while (!r->stop) {
-        if (r->next_todo < plan->todo_count) {
+        if (r->next_due < plan->due_count) {
             if (r->active < r->limit) {
-                *out = (turn){plan->todo[r->next_todo++], false};
+                *out = (turn){plan->due[r->next_due++], false};
                 r->active++;
                 return true;
             }
@@ -188,7 +188,7 @@ static int start_workers(batch_run *r, pthread_t *threads, int count)
 ie_status ie_batch_run(const ie_batch_job *job, ie_batch_progress *progress, ie_error *err)
 {
     const ie_plan *plan = job->plan;
-    const size_t left = plan->todo_count + plan->alone_count;
+    const size_t left = plan->due_count + plan->alone_count;
     int count = job->values->in_flight;
     if ((size_t)count > left) count = (int)left;
     pthread_t threads[IE_BATCH_MAX_IN_FLIGHT];

@@ -38,7 +38,7 @@ static void sort_done(ie_plan *p, size_t i, const ie_item *item, const ie_item_s
     }
     switch (look_at_outputs(state, output_root, options->verify)) {
     case OUTPUTS_GOOD: p->done++; break;
-    case OUTPUTS_MISSING: p->todo[p->todo_count++] = i; break;
+    case OUTPUTS_MISSING: p->due[p->due_count++] = i; break;
     case OUTPUTS_ALTERED: p->altered[p->altered_count++] = i; break;
     }
 }
@@ -56,7 +56,7 @@ static void sort_item(ie_plan *p, size_t i, const ie_item *item, const ie_item_s
     } else if (state && (state->strikes || state->open_in)) {
         p->alone[p->alone_count++] = i;
     } else {
-        p->todo[p->todo_count++] = i;
+        p->due[p->due_count++] = i;
     }
 }
 
@@ -68,7 +68,7 @@ ie_status ie_plan_make(ie_plan *out, const ie_manifest *m, const ie_ledger_state
     *out = (ie_plan){0};
     ie_shard_range(shard, m->count, &first, &end);
     out->items = end - first;
-    size_t **const lists[] = {&out->todo, &out->alone, &out->quarantine, &out->altered,
+    size_t **const lists[] = {&out->due, &out->alone, &out->quarantine, &out->altered,
                               &out->changed};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         *lists[i] = calloc(out->items + 1, sizeof **lists[i]);
@@ -83,7 +83,7 @@ ie_status ie_plan_make(ie_plan *out, const ie_manifest *m, const ie_ledger_state
 
 void ie_plan_release(ie_plan *plan)
 {
-    free(plan->todo);
+    free(plan->due);
     free(plan->alone);
     free(plan->quarantine);
     free(plan->altered);

@@ -18,8 +18,8 @@ typedef struct ie_plan_options {
 
 /* Lists hold indices of items. */
 typedef struct ie_plan {
-    size_t items;             /* of the shard */
-    size_t *todo, todo_count; /* in the manifest's order */
+    size_t items;           /* of the shard */
+    size_t *due, due_count; /* in the manifest's order */
     size_t *alone, alone_count;
     size_t *quarantine, quarantine_count; /* to be recorded as failed */
     size_t done, failed;                  /* before: neither is in a list */

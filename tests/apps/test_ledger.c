@@ -214,9 +214,9 @@ static void plans_follow_the_ledgers(void **state)
     assert_int_equal(ie_plan_make(&p, &m, &s, whole, root, &options, NULL), IE_OK);
     assert_int_equal(p.done, 1);
     assert_int_equal(p.failed, 1);
-    assert_int_equal(p.todo_count, 2);
-    assert_int_equal(p.todo[0], 0); /* new */
-    assert_int_equal(p.todo[1], 2); /* lost */
+    assert_int_equal(p.due_count, 2);
+    assert_int_equal(p.due[0], 0); /* new */
+    assert_int_equal(p.due[1], 2); /* lost */
     assert_int_equal(p.alone_count, 2);
     assert_int_equal(p.alone[0], 6); /* crash */
     assert_int_equal(p.alone[1], 8); /* open */
@@ -237,13 +237,13 @@ static void plans_follow_the_ledgers(void **state)
     options = (ie_plan_options){.retry_failed = true};
     items[5].request[0] = '0';
     assert_int_equal(ie_plan_make(&p, &m, &s, whole, root, &options, NULL), IE_OK);
-    assert_int_equal(p.todo_count, 3);
+    assert_int_equal(p.due_count, 3);
     ie_plan_release(&p);
 
     options.retry_failed = false;
     items[5].request[0] = 'y'; /* the line was mended */
     assert_int_equal(ie_plan_make(&p, &m, &s, whole, root, &options, NULL), IE_OK);
-    assert_int_equal(p.todo_count, 3);
+    assert_int_equal(p.due_count, 3);
     ie_plan_release(&p);
     ie_ledger_state_release(&s);
     (void)close(root);
