@@ -80,6 +80,7 @@ class ObjectMask:
     area: list[float]  # of a usable box, as a part of the canvas
     expand: list[float]  # each side moves outwards by this part of the box's size
     jitter: float  # the box moves by up to this part of its size
+    ellipse: float  # share of the boxes of which the ellipse through the corners is masked
     union: float  # share of the samples where a random mask is joined to the boxes
 
 
@@ -211,12 +212,11 @@ class TrainingConfig:
             require(unet.resolution % unet.low_resolution == 0, where, "low_resolution no divisor")
         if data.crop:
             require(
-                canvas == unet.resolution == data.canvas, where, "crops need canvas = resolution"
+                data.canvas == unet.resolution, where, "crops need data.canvas = resolution"
             )
             shrink = unet.resolution // max(unet.low_resolution, 1)
             require(data.crop % shrink == 0 < unet.low_resolution, where, "crop does not divide")
             require(data.crop <= unet.resolution, where, "crop is larger than resolution")
-            return
         require(
             data.canvas % unet.resolution == 0, where, "data.canvas is no multiple of resolution"
         )

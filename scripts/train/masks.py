@@ -29,7 +29,8 @@ def draw_mask(
     joined = not chosen or rng.random() < config.object.union
     mask = random_mask(rng, config.random, side) if joined else np.zeros((side, side), np.uint8)
     for box in chosen:
-        fill_box(mask, loosen(rng, config.object, box))
+        fill = fill_ellipse if rng.random() < config.object.ellipse else fill_box
+        fill(mask, loosen(rng, config.object, box))
     return mask
 
 
@@ -66,6 +67,15 @@ def fill_box(mask: np.ndarray, box: Box) -> None:
     left, top = (max(0, math.floor(edge * side)) for edge in box[:2])
     right, bottom = (min(side, math.ceil(edge * side)) for edge in box[2:])
     mask[top:bottom, left:right] = 1
+
+
+def fill_ellipse(mask: np.ndarray, box: Box) -> None:
+    """Fill the pixels whose centre is in the ellipse through the box's corners."""
+    left, top, right, bottom = box
+    centres = (np.arange(mask.shape[0]) + 0.5) / mask.shape[0]
+    x = (centres - (left + right) / 2) / max(right - left, 1e-6)
+    y = (centres - (top + bottom) / 2) / max(bottom - top, 1e-6)
+    mask[x[None, :] ** 2 + y[:, None] ** 2 <= 0.5] = 1
 
 
 def covered(mask: np.ndarray, box: Box) -> float:

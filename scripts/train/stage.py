@@ -23,6 +23,7 @@ from .config import TrainingConfig
 from .text import TextSide
 
 NOISE, VALIDATION = 3, 4  # streams of random numbers, after those of data.py
+FIRST = 0.03  # share of the samples at t = 1
 
 
 # ---- the network --------------------------------------------------------------------------------
@@ -37,7 +38,9 @@ def trained_config(config: TrainingConfig) -> UNetConfig:
         unet,
         resolution=crop,
         low_resolution=unet.low_resolution * crop // unet.resolution,
-        conditioning=replace(unet.conditioning, resolution=crop),
+        conditioning=replace(
+            unet.conditioning, resolution=unet.conditioning.resolution * crop // unet.resolution
+        ),
     )
 
 
@@ -55,7 +58,7 @@ def new_unet(config: TrainingConfig) -> UNet:
     unet = UNet(trained_config(config))
     if config.conditioning == "fixed":
         fix_conditioning(unet)
-    elif not config.data.crop and config.data.canvas != config.unet.conditioning.resolution:
+    elif config.data.canvas != config.unet.conditioning.resolution:
         with torch.no_grad():
             first, times = unet.conditioning[0].weight, repeats(config.unet, config.data.canvas)
             means = F.avg_pool2d(first, times)
@@ -162,11 +165,13 @@ def columns(values: list[tuple[float, ...]], like: Tensor) -> list[Tensor]:
 
 
 def times(config: TrainingConfig, count: int, numbers: torch.Generator) -> list[tuple[float, ...]]:
-    """(alpha, sigma, time input) of each sample. t is uniform, one from each of `count` strata."""
+    """(alpha, sigma, time input) of each sample. t is uniform, one from each of `count` strata, but
+    for the share FIRST of the samples, where it is 1 as in a sampler's first step: log-SNR falls
+    from -8 at t = 0.99 to -20 at t = 1, where a uniform t never comes."""
     offset = torch.rand(1, generator=numbers).item()
     result = []
     for i in range(count):
-        t = (offset + i / count) % 1
+        t = min(1.0, (offset + i / count) % 1 / (1 - FIRST))
         lam = schedule.log_snr(config.stage.schedule, t)
         alpha, sigma = schedule.alpha_sigma(lam)
         result.append((alpha, sigma, schedule.time_input(config.unet.time, lam, t)))

@@ -12,6 +12,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -274,10 +275,15 @@ class MaskTest(Trainer):
         ]
 
     def test_object_masks_cover_the_object(self) -> None:
-        exact = {"jitter": 0, "union": 0}
+        exact = {"jitter": 0, "union": 0, "expand": [0, 0.1], "ellipse": 0}
         for mask in self.masks([1.0], full=0, object=exact):
             self.assertGreaterEqual(masks.covered(mask, self.box), 1.0)
             self.assertLessEqual(mask.mean(), 0.125 * 1.2 * 1.2 * 1.25)
+        round_ones = self.masks([1.0], full=0, object=exact | {"expand": [0, 0], "ellipse": 1})
+        for mask in round_ones:
+            self.assertGreaterEqual(masks.covered(mask, self.box), 0.99)
+            self.assertAlmostEqual(mask.mean(), 0.125 * math.pi / 2, delta=0.01)
+            self.assertFalse(mask[15, 15] or mask[48, 32])
         united = self.masks([1.0], full=0, object={"jitter": 0, "union": 1})
         self.assertTrue(all(masks.covered(mask, self.box) == 1 for mask in united))
         self.assertGreater(np.mean([mask.mean() for mask in united]), 0.25)
