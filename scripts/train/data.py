@@ -6,7 +6,7 @@ exactly, whatever the number of loader processes.
 SPDX-License-Identifier: Apache-2.0
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -122,9 +122,9 @@ def quotes(entry: dict[str, Any]) -> bool:
     return any('"' in text for text in entry["full"])
 
 
-def batches(samples: Samples, first_step: int, last_step: int, workers: int) -> Iterator[dict]:
-    """The batches of steps first_step .. last_step - 1, collated to tensors."""
+def batches(samples: Samples, numbers: Iterable[int], workers: int) -> Iterator[dict]:
+    """The batches of these numbers, collated to tensors: number n has the samples from n * batch on."""
     size = samples.config.optimiser.batch
-    steps = ([step * size + i for i in range(size)] for step in range(first_step, last_step))
+    steps = ([number * size + i for i in range(size)] for number in numbers)
     loader = DataLoader(samples, batch_sampler=steps, num_workers=workers)
     return iter(loader)

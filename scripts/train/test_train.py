@@ -15,6 +15,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -168,7 +169,7 @@ class Trainer(unittest.TestCase):
     def options(self, name: str, run: str, **more: Any) -> Any:
         text = self.folder / "base-64" if name != "base-64" else None
         values = {"run": self.folder / run, "device": "cpu", "data": self.folder / "cache",
-                  "text": text, "init": None, "compile": False}  # fmt: skip
+                  "text": text, "init": None, "compile": False, "sync": 1}  # fmt: skip
         return type("Options", (), values | more)()
 
     def samples(self, name: str, **changes: Any) -> "data.Samples":
@@ -321,7 +322,7 @@ class StageTest(Trainer):
         options = self.options("base-64", "taps")
         run = train.Run(options, self.config("base-64"))
         before = run.objective.unet.conditioning[0].weight.detach().clone()
-        for batch in data.batches(run.samples, 0, 3, 0):
+        for batch in data.batches(run.samples, range(3), 0):
             run.train_step(batch)
         after = run.objective.unet.conditioning[0].weight.detach()
         self.assertFalse(torch.equal(before, after))
@@ -355,7 +356,7 @@ class StageTest(Trainer):
         run = train.Run(self.options("base-64", "fixed"), self.fixed(32))
         unet = run.objective.unet
         before = {name: value.clone() for name, value in unet.state_dict().items()}
-        for batch in data.batches(run.samples, 0, 3, 0):
+        for batch in data.batches(run.samples, range(3), 0):
             run.train_step(batch)
         average = run.average.of("unet")
         for name in ("conditioning.0.weight", "conditioning.0.bias"):
@@ -556,6 +557,39 @@ class TrainingTest(Trainer):
                 result, _ = samples.draw_samples(objective, samples.grid_batch(run.samples))
             self.assertEqual(result.device.type, "meta")
 
+    def together(self, run: str, *more: str) -> dict[str, Any]:
+        """What two processes leave that train the base together and meet every second step."""
+        program = [sys.executable, "-m", "scripts.train.train", "--sync", "2"]
+        program += arguments(self.folder, "base-64", run, *more)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2",
+                 "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}  # fmt: skip
+        started = [
+            subprocess.Popen(program, cwd=ROOT, env=os.environ | group | {"RANK": str(rank)},
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for rank in range(2)
+        ]  # fmt: skip
+        printed = [process.communicate()[0] for process in started]
+        self.assertEqual([process.returncode for process in started], [0, 0], printed)
+        self.assertNotIn("step", printed[1])
+        return checkpoint.load(self.folder / run / "checkpoint.pt")
+
+    def test_two_processes_train_one_network(self) -> None:
+        whole = self.together("two", "--set", "optimiser.steps=6")
+        self.together("halves", "--set", "optimiser.steps=6", "--until", "4")
+        halves = self.together("halves", "--set", "optimiser.steps=6")
+        for part in ("unet", "text"):
+            for name, value in whole["live"][part].items():
+                torch.testing.assert_close(halves["live"][part][name], value, rtol=0, atol=0)
+        alone = self.folder / "alone"
+        self.assertEqual(
+            run_training(self.folder, "base-64", "alone", "--set", "optimiser.steps=6")[0], 0
+        )
+        stem = checkpoint.load(alone / "checkpoint.pt")["live"]["unet"]["stem.weight"]
+        self.assertGreater((stem - whole["live"]["unet"]["stem.weight"]).abs().max().item(), 0)
+
     def test_a_killed_run_continues_as_if_it_had_not_been(self) -> None:
         steps = ("--set", "optimiser.steps=60")
         often = tiny("base-64")
@@ -662,7 +696,7 @@ class TrainingTest(Trainer):
             for name, value in module.state_dict().items():
                 self.assertTrue(torch.equal(value, expected[name].bfloat16().float()), name)
         before = run.text.encoder.shared.weight.detach().clone()
-        for batch in data.batches(run.samples, 0, 2, 0):
+        for batch in data.batches(run.samples, range(2), 0):
             run.train_step(batch)
         self.assertFalse(torch.equal(before, run.text.encoder.shared.weight))
 

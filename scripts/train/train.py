@@ -29,6 +29,7 @@ from . import checkpoint, fast, samples, text
 from .cache import Cache
 from .config import TrainingConfig, differences, dump, with_settings
 from .data import Samples, batches
+from .peers import Peers, device_of
 from .stage import NOISE, Objective, new_unet, rate, start_from
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
@@ -40,11 +41,16 @@ class Run:
 
     def __init__(self, options: argparse.Namespace, config: TrainingConfig):
         self.directory, self.config = Path(options.run), config
-        self.device = torch.device(options.device)
+        self.device = device_of(options.device)
+        self.peers = Peers(self.device, options.sync)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.samples = Samples(Cache(options.data, config.data.canvas), config)
         torch.manual_seed(config.seed)
+        if not self.peers.first:
+            self.peers.wait()  # for the tokenizer that the first one makes
         self.text, self.text_config = self._text_side(options.text, options.init)
+        if self.peers.first:
+            self.peers.wait()
         unet = new_unet(config)
         if options.init and not (self.directory / CHECKPOINT).exists():
             start_from(unet, Path(options.init) / config.stage.directory)
@@ -109,11 +115,23 @@ class Run:
         betas = (o.betas[0], o.betas[1])
         return torch.optim.AdamW(groups, lr=o.rate, betas=betas, eps=o.eps, fused=True)
 
+    def number(self, step: int) -> int:
+        """Of this process's batch of a step: no two processes have the same."""
+        return step * self.peers.count + self.peers.rank
+
+    def meet(self) -> None:
+        """Weights and Adam's moments become the means over all processes."""
+        if self.peers.count > 1:
+            weights = [p for group in self.optimiser.param_groups for p in group["params"]]
+            states = [self.optimiser.state[p] for p in weights]
+            moments = [state[name] for state in states for name in ("exp_avg", "exp_avg_sq")]
+            self.peers.average(weights + moments)
+
     def train_step(self, batch: dict[str, Any]) -> Tensor:
         o = self.config.optimiser
         for group in self.optimiser.param_groups:
             group["lr"] = rate(self.config, self.step)
-        loss = self.objective.loss(batch, (self.config.seed, NOISE, self.step))
+        loss = self.objective.loss(batch, (self.config.seed, NOISE, self.number(self.step)))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if o.clip:
@@ -146,7 +164,7 @@ class Run:
         """Continue from the folder's checkpoint, if there is one."""
         path = self.directory / CHECKPOINT
         if not path.exists():
-            (self.directory / "config.json").write_text(dump(self.config), encoding="utf-8")
+            self.describe()
             return False
         saved = checkpoint.load(path, self.device)
         before = TrainingConfig.parse(saved["config"], str(self.directory / CHECKPOINT))
@@ -163,8 +181,12 @@ class Run:
         self.optimiser.load_state_dict(saved["optimiser"])
         self.average.load(saved["average"])
         self.step, self.seconds, self.best = saved["step"], saved["seconds"], saved["best"]
-        (self.directory / "config.json").write_text(dump(self.config), encoding="utf-8")
+        self.describe()
         return True
+
+    def describe(self) -> None:
+        if self.peers.first:
+            (self.directory / "config.json").write_text(dump(self.config), encoding="utf-8")
 
     def log(self, **values: Any) -> None:
         with open(self.directory / "log.jsonl", "a", encoding="utf-8") as file:
@@ -198,7 +220,7 @@ class Progress:
 
     def report(self) -> None:
         """Print and log; a loss that is no number ends the run before it reaches a checkpoint."""
-        if not self.count:
+        if not self.count or not self.run.peers.first:
             return
         run, o = self.run, self.run.config.optimiser
         loss, seconds = float(self.total) / self.count, time.monotonic() - self.since
@@ -206,13 +228,14 @@ class Progress:
             raise ValueError(f"the loss at step {run.step} is {loss}: lower optimiser.rate")
         pace = self.count / max(seconds, 1e-9)
         left = (o.steps - run.step) / pace
+        samples = pace * o.batch * run.peers.count
         print(
             f"{run.config.stage.name}: step {run.step} of {o.steps}, loss {loss:.5f}, "
             f"rate {rate(run.config, run.step):.2e}, {pace:.2f} steps/s, "
-            f"{pace * o.batch:.1f} samples/s, {left / 60:.0f} min left",
+            f"{samples:.1f} samples/s, {left / 60:.0f} min left",
             flush=True,
         )
-        run.log(loss=loss, samples_per_second=round(pace * o.batch, 2))
+        run.log(loss=loss, samples_per_second=round(samples, 2))
         self.total, self.count, self.since = 0.0, 0, time.monotonic()
 
 
@@ -239,18 +262,26 @@ def train(run: Run, minutes: float, until: int, workers: int) -> None:
     before, progress = run.seconds, Progress(run)
     last = run.config.optimiser.steps
     last = min(until, last) if until else last
-    for batch in batches(run.samples, run.step, last, workers):
+    for batch in batches(run.samples, map(run.number, range(run.step, last)), workers):
         progress.add(run.train_step(batch))
         run.seconds = before + time.monotonic() - begin
-        if saving.due():
+        if not run.peers.meet(run.step):
+            continue
+        run.meet()
+        if run.peers.first and saving.due():
             progress.report()
             run.save()
             saving.reset()
-        if looking.due():
+        if run.peers.first and looking.due():
             run.examine()
             looking.reset()
-        if asked or (minutes and time.monotonic() - begin >= 60 * minutes):
+        late = bool(minutes) and time.monotonic() - begin >= 60 * minutes
+        if run.peers.any(bool(asked) or late):
             break
+    if not run.peers.meet(run.step):
+        run.meet()
+    if not run.peers.first:
+        return
     progress.report()
     run.examine()
     run.save()
@@ -272,6 +303,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
                         help="stop there; the rate falls until optimiser.steps")  # fmt: skip
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
                         help="values instead of the file's, as in optimiser.batch=256")  # fmt: skip
+    parser.add_argument("--sync", type=int, default=16, metavar="STEPS",
+                        help="of several processes, between their means (default 16)")  # fmt: skip
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all cores)")
     parser.add_argument("--compile", action="store_true", help="compile the U-Net first")
@@ -290,8 +323,10 @@ def main(arguments: list[str] | None = None) -> int:
         resumed = run.resume(options.reconfigure)
         size = sum(p.numel() for module in run.modules.values() for p in module.parameters())
         verb = f"resuming at step {run.step}" if resumed else "starting"
-        print(f"{config.stage.name}: {size / 1e6:.2f} M parameters, {verb}", flush=True)
+        if run.peers.first:
+            print(f"{config.stage.name}: {size / 1e6:.2f} M parameters, {verb}", flush=True)
         train(run, options.minutes, options.until, options.workers)
+        run.peers.leave()
     except (OSError, ValueError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
