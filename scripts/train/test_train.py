@@ -96,8 +96,8 @@ def tiny(name: str) -> dict[str, Any]:
         result["text"]["encoder"] |= {
             "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}  # fmt: skip
         result["text"]["vocabulary"] = 200
-    crop = 32 if name == "sr-1024" else 0
-    result["data"] |= {"canvas": CANVAS if crop else 32, "crop": crop, "validation": 4}
+    canvas, crop = {"base-64": (32, 0), "sr-256": (32, 16), "sr-1024": (CANVAS, 32)}[name]
+    result["data"] |= {"canvas": canvas, "crop": crop, "validation": 4}
     result["stage"]["steps"] = 3
     result["optimiser"] |= {"batch": 4, "steps": 8, "warmup": 2, "rate": 2e-3}
     result["record"] = {"checkpoint_minutes": 60, "sample_minutes": 60, "sample_count": 2,
@@ -393,7 +393,7 @@ class StageTest(Trainer):
         torch.manual_seed(3)
         plain = UNet(source, zero_init=False)
         weights.write(self.folder / "plain-model" / "sr-256", plain.state_dict())
-        unet = stage.new_unet(parsed)
+        unet = stage.new_unet(config.with_settings(parsed, ["data.crop=0"]))
         missing = stage.start_from(unet, self.folder / "plain-model" / "sr-256")
         self.assertEqual(missing, ["conditioning.0.weight", "conditioning.0.bias"])
         z, v = torch.randn(2, 3, 32, 32), torch.tensor([10.0, 600.0])
@@ -409,6 +409,20 @@ class StageTest(Trainer):
         weights.write(self.folder / "broken" / "sr-256", broken)
         with self.assertRaisesRegex(ValueError, "head.conv.bias is missing"):
             stage.start_from(unet, self.folder / "broken" / "sr-256")
+
+    def test_a_windows_conditioning_is_that_of_the_whole(self) -> None:
+        cut = self.config("sr-256")
+        whole = config.with_settings(cut, ["data.crop=0"])
+        unets = [stage.new_unet(c) for c in (cut, whole)]
+        for value in unets[0].parameters():
+            torch.nn.init.normal_(value)
+        unets[1].load_state_dict(unets[0].state_dict())
+        canvas = torch.randn(2, 4, 32, 32)
+        window, all_of_it = (
+            stage.encode_canvas(unet, x) for unet, x in zip(unets, (canvas[..., 8:24, 4:20], canvas))
+        )
+        self.assertEqual(window.shape[2:], (16, 16))
+        torch.testing.assert_close(window, all_of_it[..., 8:24, 4:20])
 
     def test_dropped_text_is_the_null_text(self) -> None:
         run = train.Run(self.options("base-64", "null"), self.config("base-64"))
