@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from .items import Item
 
 
@@ -32,6 +35,7 @@ class Plan:
     source: str  # references: the object is there, behind the mask; empties: it never was
     prompts: list[str]
     seeds: list[int]
+    stage: str = ""  # whose picture, enlarged and pasted, takes the place of the result
 
 
 def picture_path(output: Path, item: Item, prompt: str, seed: int) -> Path:
@@ -50,6 +54,8 @@ def model_digest(model: Path) -> str:
 def claim(output: Path, plan: Plan) -> None:
     """Say in the folder what it is for."""
     said = {"model": model_digest(plan.model), "options": plan.options, "source": plan.source}
+    if plan.stage:
+        said["stage"] = plan.stage
     path = output / "run.json"
     if path.exists():
         if json.loads(path.read_text()) != said:
@@ -65,6 +71,14 @@ def consecutive(seeds: list[int]) -> list[list[int]]:
     return [[seed for _, seed in run] for _, run in runs]
 
 
+def show_stage(result: Path, picture: Path, item: Item, source: str) -> None:
+    """Replace a result by what one stage made of it, enlarged, inside the mask."""
+    given = Image.open(item.picture(source)).convert("RGB")
+    enlarged = Image.open(picture).convert("RGB").resize(given.size, Image.BICUBIC)
+    mask = Image.fromarray((item.mask() * 255).astype(np.uint8))
+    Image.composite(enlarged, given, mask).save(result)
+
+
 def edit(output: Path, plan: Plan, item: Item, prompt: str, seeds: list[int]) -> None:
     """Consecutive seeds of one item and prompt, in one process."""
     environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
@@ -74,6 +88,7 @@ def edit(output: Path, plan: Plan, item: Item, prompt: str, seeds: list[int]) ->
             "--image", str(item.picture(plan.source)), "--mask", str(item.picture("masks")),
             "--prompt", item.prompt(prompt), "--output", str(Path(folder, "out.png")),
             "--seed", str(seeds[0]), "--count", str(len(seeds)), *plan.options,
+            *(["--save-stages", folder] if plan.stage else []),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
@@ -85,6 +100,10 @@ def edit(output: Path, plan: Plan, item: Item, prompt: str, seeds: list[int]) ->
         for event in results:
             path = picture_path(output, item, prompt, event["seed"])
             path.parent.mkdir(parents=True, exist_ok=True)
+            if plan.stage:
+                result = Path(event["output"])
+                named = result.with_name(f"{result.stem}-{plan.stage}.png")
+                show_stage(result, named, item, plan.source)
             with open(output / "times.jsonl", "a", encoding="utf-8") as file:
                 name = str(path.relative_to(output))
                 file.write(json.dumps({"picture": name, "seconds": event["seconds"]}) + "\n")

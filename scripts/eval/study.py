@@ -1,6 +1,7 @@
 """A study: arms (models or settings) on the same items and seeds, judged and compared in pairs.
 
     python3 -m scripts.eval.study quality --model models/demo
+    python3 -m scripts.eval.study stages --model models/demo
     python3 -m scripts.eval.study guidance --model models/demo
     python3 -m scripts.eval.study steps --model models/demo
     python3 -m scripts.eval.study masking --arm object=models/demo --arm random=models/random
@@ -30,9 +31,15 @@ from .judge import Judge
 from .score import Scored, score
 
 # What the arms of a study are: their options of `imagen-editor edit`. Guidance and steps are those
-# of the base, whatever the other stages have.
+# of the base, whatever the other stages have. The arms of `stages` show what a stage has made, and
+# waste no steps on later ones.
 STUDIES: dict[str, dict[str, list[str]]] = {
     "quality": {"demo": []},
+    "stages": {
+        "sr-1024": [],
+        "sr-256": ["--steps", ",,1"],
+        "base-64": ["--steps", ",1,1"],
+    },
     "guidance": {
         "oscillating": [],
         "1": ["--guidance", "1"],
@@ -90,7 +97,8 @@ def plan_of(arm: Arm, options: argparse.Namespace) -> run.Plan:
     own = steps_options(arm.options, options.steps)
     source = "empties" if options.insert else "references"
     seeds = list(range(first, first + count))
-    return run.Plan(options.binary, arm.model, own, source, options.prompts, seeds)
+    stage = arm.name if options.study == "stages" else ""
+    return run.Plan(options.binary, arm.model, own, source, options.prompts, seeds, stage)
 
 
 def limits(judge: Judge, items: list[Item], prompts: list[str]) -> dict[str, list[Scored]]:

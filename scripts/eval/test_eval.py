@@ -460,6 +460,9 @@ print(json.dumps({{"event": "start"}}))
 for i in range(count):
     path = output if count == 1 else output.with_name(f"{{output.stem}}-{{i + 1}}.png")
     Image.open(given["--image"]).save(path)
+    if "--save-stages" in given:
+        small = Path(given["--save-stages"], f"{{path.stem}}-base-64.png")
+        Image.new("RGB", (8, 8), (i, 250, 3)).save(small)
     print(json.dumps({{"event": "result", "output": str(path), "seed": first + i, "seconds": 2.0}}))
 """
 
@@ -503,6 +506,18 @@ class RunTest(Runs):
         self.assertEqual(run.seconds(self.folder / "out"), [2.0] * 6)
         left = {path.name for path in (self.folder / "out").iterdir()}
         self.assertEqual(left, {"run.json", "times.jsonl", "pictures"})
+
+    def test_a_stage_is_shown_inside_the_mask(self) -> None:
+        self.run_it(stage="base-64")
+        item = self.items[0]
+        given = np.asarray(Image.open(item.picture("references")))
+        for seed, number in ((3, 0), (4, 1), (6, 0)):
+            path = run.picture_path(self.folder / "out", item, "mask-simple", seed)
+            made, mask = np.asarray(Image.open(path)), item.mask()
+            self.assertTrue((made[mask] == (number, 250, 3)).all())
+            self.assertTrue((made[~mask] == given[~mask]).all())
+        with self.assertRaisesRegex(ValueError, "another model or other options"):
+            self.run_it()
 
     def test_another_model_in_the_same_folder_is_refused(self) -> None:
         self.run_it()
