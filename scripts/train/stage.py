@@ -164,14 +164,18 @@ def columns(values: list[tuple[float, ...]], like: Tensor) -> list[Tensor]:
     return [torch.tensor(column, dtype=torch.float32).to(like.device) for column in zip(*values)]
 
 
-def times(config: TrainingConfig, count: int, numbers: torch.Generator) -> list[tuple[float, ...]]:
-    """(alpha, sigma, time input) of each sample. t is uniform, one from each of `count` strata, but
-    for the share FIRST of the samples, where it is 1 as in a sampler's first step: log-SNR falls
-    from -8 at t = 0.99 to -20 at t = 1, where a uniform t never comes."""
+def draw_times(count: int, numbers: torch.Generator) -> list[float]:
+    """t of each sample: uniform, one from each of `count` strata, but for the share FIRST of the
+    samples, where it is 1 as in a sampler's first step. Log-SNR falls from -8 at t = 0.99 to -20
+    at t = 1, where a uniform t never comes."""
     offset = torch.rand(1, generator=numbers).item()
+    return [min(1.0, (offset + i / count) % 1 / (1 - FIRST)) for i in range(count)]
+
+
+def times(config: TrainingConfig, drawn: list[float]) -> list[tuple[float, ...]]:
+    """(alpha, sigma, time input) of each t."""
     result = []
-    for i in range(count):
-        t = min(1.0, (offset + i / count) % 1 / (1 - FIRST))
+    for t in drawn:
         lam = schedule.log_snr(config.stage.schedule, t)
         alpha, sigma = schedule.alpha_sigma(lam)
         result.append((alpha, sigma, schedule.time_input(config.unet.time, lam, t)))
@@ -190,15 +194,18 @@ def augmentations(
 
 
 def make_inputs(
-    config: TrainingConfig, batch: dict[str, Any], device: torch.device, seed: tuple[int, int, int]
-) -> Inputs:
-    """`seed` = (seed, stream, counter): the times on the host, the noise on the device."""
+    config: TrainingConfig, batch: dict[str, Any], device: torch.device, seed: tuple[int, int, int],
+    t: float | None = None,
+) -> Inputs:  # fmt: skip
+    """`seed` = (seed, stream, counter): the times on the host, the noise on the device. With t
+    given, it is every sample's."""
     host = generator(*seed, torch.device("cpu"))
     noise = generator(*seed, device)
     image, mask = pictures(batch, device)
     target = reduce(image, config.side)
     count = target.shape[0]
-    alpha, sigma, v = columns(times(config, count, host), target)
+    drawn = draw_times(count, host)
+    alpha, sigma, v = columns(times(config, drawn if t is None else [t] * count), target)
     alpha, sigma = alpha.view(-1, 1, 1, 1), sigma.view(-1, 1, 1, 1)
     epsilon = torch.randn(target.shape, generator=noise, device=device)
     low = v_aug = None

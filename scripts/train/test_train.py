@@ -36,7 +36,8 @@ try:
     from ..reference import weights
     from ..reference.cascade import Cascade, Edit, conditioning_image, to_bytes
     from ..reference.unet import UNet
-    from . import cache, checkpoint, config, data, export, fast, masks, pack, samples, stage, train
+    from . import cache, checkpoint, config, data, errors, export, fast, masks, pack, samples, stage
+    from . import train
 except ImportError as missing:
     reason = f"training needs PyTorch, SentencePiece and Pillow: {missing}"
     if __name__ == "__main__":
@@ -424,6 +425,15 @@ class StageTest(Trainer):
         self.assertEqual(window.shape[2:], (16, 16))
         torch.testing.assert_close(window, all_of_it[..., 8:24, 4:20])
 
+    def test_times_are_uniform_and_often_the_first(self) -> None:
+        numbers = torch.Generator().manual_seed(2)
+        drawn = np.array([stage.draw_times(8, numbers) for _ in range(2000)])
+        self.assertAlmostEqual((drawn == 1).mean(), stage.FIRST, delta=0.005)
+        self.assertTrue(((drawn >= 0) & (drawn <= 1)).all())
+        for low in (0, 0.25, 0.5, 0.75):
+            share = ((drawn >= low) & (drawn < low + 0.25)).mean()
+            self.assertAlmostEqual(share, (1 - stage.FIRST) / 4, delta=0.005)
+
     def test_dropped_text_is_the_null_text(self) -> None:
         run = train.Run(self.options("base-64", "null"), self.config("base-64"))
         keep = torch.tensor([True, False])
@@ -701,6 +711,20 @@ class TrainingTest(Trainer):
             got = np.asarray(Image.open(file)).astype(int)
             self.assertLessEqual(np.abs(got - wanted).max(), 1, name)
             self.assertLess((got != wanted).mean(), 0.1, name)
+
+    def test_errors_are_those_of_the_clean_image(self) -> None:
+        given = ["--model", str(self.export()), "--config", str(self.folder / "sr-256.json"),
+                 "--data", str(self.folder / "cache"), "--images", "3"]  # fmt: skip
+        code, printed = quiet(errors.main, given)
+        self.assertEqual((code, printed.count("\n")), (0, 2 + len(errors.TIMES)), printed)
+        run = train.Run(self.options("sr-256", "exact"), self.config("sr-256"))
+        batch = default_collate([run.samples.held_out(i) for i in range(3)])
+        with mock.patch.object(run.objective, "predict", lambda inputs, *_: inputs.answer + 0.1):
+            for t in errors.TIMES:
+                sigma = math.sqrt(1 - errors.schedule.alpha_sigma(
+                    errors.schedule.log_snr(run.config.stage.schedule, t))[0] ** 2)  # fmt: skip
+                for error in errors.errors(run.objective, batch, t):
+                    self.assertAlmostEqual(error, 12.75 * sigma, delta=0.01)
 
     def test_a_base_is_trained_on_from_an_exported_model(self) -> None:
         model, end = self.export(), checkpoint.load(self.folder / "base-64" / "checkpoint.pt")

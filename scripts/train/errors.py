@@ -1,0 +1,90 @@
+"""How far a model's stage is from the clean image at chosen times, on held-out images.
+
+    python3 -m scripts.train.errors --model models/demo --config scripts/train/configs/demo/sr-256.json \\
+        --data data/cache-256
+
+One step's x0 against the image, in levels of 255, inside the mask: the root mean square, and that
+of each image's mean alone, which is a wrong colour or tone. t = 1 is where a sampler begins.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from ..reference import schedule
+from . import fast, text
+from .cache import Cache
+from .config import TrainingConfig, with_settings
+from .data import Samples
+from .stage import VALIDATION, Objective, make_inputs, new_unet, reduce, start_from
+
+TIMES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99, 0.999, 1.0)
+LEVELS = 127.5
+
+
+def load(config: TrainingConfig, model: Path) -> Objective:
+    unet = new_unet(config)
+    start_from(unet, model / config.stage.directory)
+    side = text.load_frozen(model, config.text)
+    side.encoder.eval()
+    return Objective(config, fast.install(unet).eval(), side, torch.device("cpu"))
+
+
+@torch.no_grad()
+def errors(objective: Objective, batch: dict, t: float) -> tuple[float, float]:
+    """Inside the masks: root mean square of x0's error, and of its mean over each image."""
+    config = objective.config
+    inputs = make_inputs(config, batch, objective.device, (config.seed, VALIDATION, 0), t)
+    alpha, sigma = schedule.alpha_sigma(schedule.log_snr(config.stage.schedule, t))
+    said = objective.predict(inputs, batch["prompt"], torch.ones(len(batch["prompt"]), dtype=bool))
+    if config.stage.prediction == "v":
+        x0 = alpha * inputs.z - sigma * said
+    else:
+        x0 = (inputs.z - sigma * said) / alpha
+    mask = reduce(batch["mask"][:, None].float(), config.side)
+    weight = mask.sum((2, 3)).clamp(min=1)
+    error = LEVELS * (x0 - inputs.target)
+    mean = (mask * error).sum((2, 3)) / weight
+
+    def root(square: Tensor) -> float:
+        return square.mean().sqrt().item()
+
+    return root((mask * error.square()).sum((2, 3)) / weight), root(mean.square())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--config", type=Path, required=True, help="the stage's training file")
+    parser.add_argument("--data", type=Path, required=True, help="a cache of scripts.train.cache")
+    parser.add_argument("--images", type=int, default=16, help="held-out ones (default 16)")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
+    options = parser.parse_args(arguments)
+    try:
+        config = TrainingConfig.read(options.config)
+        settings = ["text.encoder=null", "text.vocabulary=0", *options.settings]
+        config = with_settings(config, settings)
+        objective = load(config, options.model)
+        samples = Samples(Cache(options.data, config.data.canvas), config)
+        batch = default_collate([samples.held_out(i) for i in range(options.images)])
+        print("| t | log-SNR | root mean square | of the mean alone |\n|---|---|---|---|")
+        for t in TIMES:
+            lam = schedule.log_snr(config.stage.schedule, t)
+            whole, mean = errors(objective, batch, t)
+            print(f"| {t:g} | {lam:.1f} | {whole:.1f} | {mean:.1f} |", flush=True)
+    except (OSError, ValueError) as error:
+        print(f"errors: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
