@@ -145,6 +145,7 @@ class TrainingConfig:
     record: RecordConfig
     conditioning: str  # learned, or fixed: an average that is not trained
     augmentation: float  # of the low-resolution image: levels from U(0, this); 1 is published
+    time_power: float  # t = u^time_power, u from U(0, 1): 1 is uniform, less is more noise
     precision: str
     seed: int
     source: dict[str, Any]  # the file as it was read, to be stored and exported
@@ -161,7 +162,8 @@ class TrainingConfig:
 
     @staticmethod
     def parse(data: dict[str, Any], where: str) -> "TrainingConfig":
-        data = {"conditioning": "learned", "augmentation": 1, **data}  # the keys with a default
+        defaults = {"conditioning": "learned", "augmentation": 1, "time_power": 1}
+        data = {**defaults, **data}
         source = copy.deepcopy(data)
         sections = {
             "text": TextConfig,
@@ -196,6 +198,7 @@ class TrainingConfig:
         choice(self.precision, ("f32", "bf16"), f"{where}: precision")
         choice(self.conditioning, ("learned", "fixed"), f"{where}: conditioning")
         require(0 < self.augmentation <= 1, where, "augmentation is not in (0, 1]")
+        require(0 < self.time_power <= 2, where, "time_power is not in (0, 2]")
         unet, data = self.unet, self.data
         if self.conditioning == "fixed":
             chain = unet.conditioning

@@ -164,12 +164,13 @@ def columns(values: list[tuple[float, ...]], like: Tensor) -> list[Tensor]:
     return [torch.tensor(column, dtype=torch.float32).to(like.device) for column in zip(*values)]
 
 
-def draw_times(count: int, numbers: torch.Generator) -> list[float]:
-    """t of each sample: uniform, one from each of `count` strata, but for the share FIRST of the
-    samples, where it is 1 as in a sampler's first step. Log-SNR falls from -8 at t = 0.99 to -20
-    at t = 1, where a uniform t never comes."""
+def draw_times(count: int, power: float, numbers: torch.Generator) -> list[float]:
+    """t of each sample: u^power, u uniform, one from each of `count` strata, but for the share
+    FIRST of the samples, where it is 1 as in a sampler's first step. Log-SNR falls from -8 at
+    t = 0.99 to -20 at t = 1, where a uniform t never comes."""
     offset = torch.rand(1, generator=numbers).item()
-    return [min(1.0, (offset + i / count) % 1 / (1 - FIRST)) for i in range(count)]
+    uniform = [(offset + i / count) % 1 for i in range(count)]
+    return [min(1.0, u / (1 - FIRST)) ** power for u in uniform]
 
 
 def times(config: TrainingConfig, drawn: list[float]) -> list[tuple[float, ...]]:
@@ -204,7 +205,7 @@ def make_inputs(
     image, mask = pictures(batch, device)
     target = reduce(image, config.side)
     count = target.shape[0]
-    drawn = draw_times(count, host)
+    drawn = draw_times(count, config.time_power, host)
     alpha, sigma, v = columns(times(config, drawn if t is None else [t] * count), target)
     alpha, sigma = alpha.view(-1, 1, 1, 1), sigma.view(-1, 1, 1, 1)
     epsilon = torch.randn(target.shape, generator=noise, device=device)

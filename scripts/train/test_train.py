@@ -427,12 +427,14 @@ class StageTest(Trainer):
 
     def test_times_are_uniform_and_often_the_first(self) -> None:
         numbers = torch.Generator().manual_seed(2)
-        drawn = np.array([stage.draw_times(8, numbers) for _ in range(2000)])
-        self.assertAlmostEqual((drawn == 1).mean(), stage.FIRST, delta=0.005)
-        self.assertTrue(((drawn >= 0) & (drawn <= 1)).all())
-        for low in (0, 0.25, 0.5, 0.75):
-            share = ((drawn >= low) & (drawn < low + 0.25)).mean()
-            self.assertAlmostEqual(share, (1 - stage.FIRST) / 4, delta=0.005)
+        for power in (1, 0.5):
+            drawn = np.array([stage.draw_times(8, power, numbers) for _ in range(2000)])
+            self.assertAlmostEqual((drawn == 1).mean(), stage.FIRST, delta=0.005)
+            self.assertTrue(((drawn >= 0) & (drawn <= 1)).all())
+            for low in (0, 0.25, 0.5, 0.75):
+                ends = (low**power, (low + 0.25) ** power)
+                share = ((drawn >= ends[0]) & (drawn < ends[1])).mean()
+                self.assertAlmostEqual(share, (1 - stage.FIRST) / 4, delta=0.005)
 
     def test_dropped_text_is_the_null_text(self) -> None:
         run = train.Run(self.options("base-64", "null"), self.config("base-64"))
