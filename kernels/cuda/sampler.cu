@@ -157,8 +157,9 @@ PTX_INLINE unsigned digit_of(unsigned bits, int d)
     return bits >> digit_shift(d) & (d == 0 ? 2047u : 1023u);
 }
 
-/* A block's histogram, and room for a search in one. */
-struct SampleShared {
+/* A block's histogram, and room for a search in one. It ends with a whole vector: nvcc may read its
+ * last three numbers as four. */
+struct alignas(16) SampleShared {
     unsigned histogram[BINS];
     unsigned warps[SAMPLE_THREADS / 32];
     unsigned bin, below, upto;

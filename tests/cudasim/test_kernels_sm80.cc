@@ -227,7 +227,10 @@ static void test_named_barriers(void **)
 /* The host computes the same: what differs between the paths is who compiled it, and how. */
 static void test_arithmetic(void **)
 {
-    std::vector<uint32_t> pairs = {0, 0, 1, 0x80000000u, 0x80000000u, 0xffffffffu, 0x7fc00000u, 0};
+    /* The last two are a NaN and an infinity in double too. */
+    std::vector<uint32_t> pairs = {0,           0,           1,           0x80000000u,
+                                   0x80000000u, 0xffffffffu, 0x7fc00000u, 0,
+                                   0x7ff80000u, 5,           0xfff00000u, 0};
     for (uint32_t i = 0; i < 200; i++) pairs.push_back(i * 2654435761u ^ i << 27);
     const int count = static_cast<int>(pairs.size() / 2);
     const Device<uint32_t> in(pairs), out(static_cast<size_t>(count) * ARITHMETIC_RESULTS);
@@ -236,7 +239,7 @@ static void test_arithmetic(void **)
         const std::vector<uint32_t> results = out.download();
         for (int i = 0; i < count; i++) {
             uint32_t expected[ARITHMETIC_RESULTS];
-            const int n = arithmetic(pairs[2 * i], pairs[2 * i + 1], expected);
+            const int n = arithmetic(pairs[2 * i], pairs[2 * i + 1], arithmetic_bytes, expected);
             assert_true(n <= ARITHMETIC_RESULTS);
             for (int k = 0; k < n; k++) {
                 const uint32_t result = results[static_cast<size_t>(i) * ARITHMETIC_RESULTS + k];

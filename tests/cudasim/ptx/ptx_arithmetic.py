@@ -70,6 +70,12 @@ def call(function, arity=1):
     return emit
 
 
+def reciprocal(ops, parts, args):
+    """In double the approximation is rough: code refines it."""
+    rough = "approx" in parts and parts[-1] == "f64"
+    return call("rough_reciprocal" if rough else "reciprocal")(ops, parts, args)
+
+
 def count(function):
     """Results are 32 bits whatever is counted."""
     def emit(ops, parts, args):
@@ -95,7 +101,7 @@ def extreme(ops, parts, args):
     if len(args) != 3 or "NaN" in parts:
         raise Untranslatable(".".join(parts))
     a, b = ops.read(args[1], kind), ops.read(args[2], kind)
-    function = f"f{parts[0]}f" if kind == "f32" else f"std::{parts[0]}"
+    function = f"std::f{parts[0]}" if kind[0] == "f" else f"std::{parts[0]}"
     return ops.write(args[0], kind, f"{function}({a}, {b})")
 
 
@@ -197,7 +203,7 @@ ARITHMETIC = {
     "fma": call("std::fma", 3), "abs": call("std::abs"), "ex2": call("std::exp2"),
     "lg2": call("std::log2"), "sin": call("std::sin"), "cos": call("std::cos"),
     "tanh": call("std::tanh"), "sqrt": call("std::sqrt"), "rsqrt": call("reciprocal_root"),
-    "rcp": call("reciprocal"), "popc": count("bit_count"), "clz": count("leading_zeros"),
+    "rcp": reciprocal, "popc": count("bit_count"), "clz": count("leading_zeros"),
     "brev": call("reversed"), "bfind": find_leading, "setp": set_predicate, "selp": select,
     "cvt": convert, "shf": funnel,
     "copysign": helper("sign_onto", ("k", "k")),

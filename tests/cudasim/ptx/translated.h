@@ -31,10 +31,12 @@ inline uint16_t to_bf16(float value)
     return cast<uint16_t>(__float2bfloat16(value));
 }
 
-/* Of a float that is rounded already: the nearest integer there is; 0 for NaN. */
+/* Of a float that is rounded already: the nearest integer there is; for NaN 0, or, where one of the
+ * types has 64 bits, the highest bit alone. */
 template <class T, class F> inline T clamped(F value)
 {
-    if (std::isnan(value)) return 0;
+    constexpr bool wide = sizeof(F) == 8 || sizeof(T) == 8;
+    if (std::isnan(value)) return wide ? static_cast<T>(uint64_t{1} << (8 * sizeof(T) - 1)) : 0;
     if (value <= static_cast<F>(std::numeric_limits<T>::min()))
         return std::numeric_limits<T>::min();
     if (value >= static_cast<F>(std::numeric_limits<T>::max()))
@@ -45,6 +47,10 @@ template <class T, class F> inline T clamped(F value)
 template <class F> inline F reciprocal(F value)
 {
     return 1 / value;
+}
+inline double rough_reciprocal(double value) /* its lower half is zero */
+{
+    return cast<double>(cast<uint64_t>(1 / value) >> 32 << 32);
 }
 template <class F> inline F reciprocal_root(F value)
 {
