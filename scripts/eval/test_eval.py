@@ -28,8 +28,8 @@ try:
     from ..scenes import regions
     from ..scenes import vocabulary as words
     from ..scenes.scene import draw
-    from . import camera, crops, intervals, items, judge, judge_accuracy, judge_data, judge_loss
-    from . import judge_samples, run, score, seam, sheet, study, tables, train_judge
+    from . import camera, crops, gallery, intervals, items, judge, judge_accuracy, judge_data
+    from . import judge_loss, judge_samples, run, score, seam, sheet, study, tables, train_judge
 except ImportError as missing:
     reason = f"measuring needs PyTorch and Pillow: {missing}"
     if __name__ == "__main__":
@@ -629,6 +629,24 @@ class SheetTest(unittest.TestCase):
         under = np.s_[sheet.GAP + 50 : sheet.GAP + 50 + 20]
         self.assertTrue((made[under, sheet.GAP : 50] < 128).any())
         self.assertTrue((made[under, 50 + 2 * sheet.GAP :] == 255).all())
+
+    def test_a_gallery_shows_input_mask_and_result(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for file, colour in (("in.png", "red"), ("mask.png", "white"), ("a.png", "blue")):
+                Image.new("RGB", (30, 30), colour).save(folder / file)
+            item = {"id": "a", "image": "in.png", "mask": "mask.png", "prompt": "p", "seed": 1}
+            (folder / "jobs.jsonl").write_text(json.dumps(item) + "\n\n")
+            given = [str(folder / "jobs.jsonl"), "--results", name, "--tile", "40"]
+            output = folder / "out.png"
+            with mock.patch("builtins.print"):
+                self.assertEqual(gallery.main([*given, "--output", str(output)]), 0)
+                (folder / "a.png").unlink()
+                self.assertEqual(gallery.main([*given, "--output", str(folder / "no.png")]), 2)
+            made = np.asarray(Image.open(output))
+            colours = [made[sheet.GAP + 20, sheet.GAP + 20 + i * (40 + sheet.GAP)] for i in range(3)]
+            self.assertEqual([c.argmax() for c in colours], [0, 0, 2])
+            self.assertFalse((folder / "no.png").exists())
 
     def test_a_mask_is_laid_over_its_picture(self) -> None:
         mask = Image.new("1", (20, 20))
