@@ -97,7 +97,7 @@ def plan_of(arm: Arm, options: argparse.Namespace) -> run.Plan:
     own = steps_options(arm.options, options.steps)
     source = "empties" if options.insert else "references"
     seeds = list(range(first, first + count))
-    stage = arm.name if options.study == "stages" else ""
+    stage = arm.name if options.study == "stages" else options.stage
     return run.Plan(options.binary, arm.model, own, source, options.prompts, seeds, stage)
 
 
@@ -173,6 +173,7 @@ def described(options: argparse.Namespace, plans: dict[str, run.Plan], items: li
     lines += [
         f"- {name}: {plan.model.name} {run.model_digest(plan.model)}"
         f"{''.join(' ' + word for word in plan.options)}"
+        f"{', after ' + plan.stage if plan.stage else ''}"
         for name, plan in plans.items()
     ]
     return "\n".join(lines)
@@ -230,6 +231,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--seeds", type=int, default=1, help="samples of each item and prompt")
     parser.add_argument("--steps", default="", metavar="B,S1,S2", help="of every arm")
+    parser.add_argument("--stage", default="", metavar="NAME",
+                        help="judge what this stage made, enlarged and pasted")  # fmt: skip
     parser.add_argument("--insert", action="store_true", help="edit the scenes without the object")
     return parser.parse_args(arguments)
 
