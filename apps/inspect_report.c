@@ -145,6 +145,9 @@ void ie_inspect_table(const ie_inspect_report *r, FILE *stream)
         fprintf(stream, "no floor: %s was not measured with %s\n", r->machine.name, precision);
     }
     if (info->text_seconds > 0) print_predicted(r, stream);
+    for (int i = 0; r->passes && i <= info->stage_count; i++) {
+        ie_inspect_operations_table(&r->passes[i], &r->machine, stream);
+    }
 }
 
 void ie_inspect_json(const ie_inspect_report *r, FILE *stream)
@@ -181,6 +184,7 @@ void ie_inspect_json(const ie_inspect_report *r, FILE *stream)
             ie_jsonl_real(&j, "predicted_plain_step_seconds", one.pass[0]);
             if (stage >= 0) ie_jsonl_real(&j, "predicted_guided_step_seconds", one.pass[1]);
         }
+        if (r->passes) ie_inspect_operations_json(&r->passes[1 + stage], &r->machine, &j);
         ie_jsonl_close(&j, '}');
     }
     ie_jsonl_close(&j, ']');

@@ -3,6 +3,7 @@
 #ifndef IE_APPS_INSPECT_REPORT_H
 #define IE_APPS_INSPECT_REPORT_H
 
+#include "inspect_operations.h"
 #include "machine.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@ typedef struct ie_inspect_report {
     const ie_engine_info *info;
     const char *model_dir;
     ie_machine machine;
+    const ie_inspect_pass *passes; /* of the text encoder, then of every stage; or NULL */
 } ie_inspect_report;
 
 void ie_inspect_table(const ie_inspect_report *report, FILE *stream);

@@ -164,6 +164,23 @@ typedef struct ie_engine_info {
 
 IE_API void ie_engine_describe(const ie_engine *engine, ie_engine_info *info);
 
+/* One operation at one shape, as a pass calls it. */
+typedef struct ie_operation_info {
+    char name[88]; /* "conv 3x3 64x64 512 to 512 norm residual moments", as benches call it too */
+    int calls;
+    /* Of all calls. Seconds as forward_seconds, by what bounds the kernels of the operation: matrix
+     * units, memory; and the gaps before each of them. */
+    double flop, bytes;
+    double matrix_seconds, memory_seconds, launch_seconds;
+} ie_operation_info;
+
+/* The operations of a pass of so many lanes (1 .. the stage's) of a stage, or of one prompt in the
+ * text encoder (stage -1, one lane), in the order of their first call. *count is the room in `out`,
+ * and then how many there are; when it is too small the last one is called "others". Only on a
+ * described device and on "plan": IE_BAD_ARGUMENT otherwise. */
+IE_API ie_status ie_engine_operations(ie_engine *engine, int stage, int lanes,
+                                      ie_operation_info *out, int *count, ie_error *err);
+
 /* ---- a request ------------------------------------------------------------------------------- */
 
 /* A view of caller's pixels, row by row. Channels 1 (masks), 3 (RGB) or 4 (RGBA, not

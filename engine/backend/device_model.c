@@ -18,7 +18,8 @@ enum {
     TILE_ROWS = 128,
     TILE_INPUTS = 64, /* of one turn of a product's main loop */
     MOST_SPLITS = 16, /* of a sum, where there are fewer tiles than processors */
-    LEAST_TURNS = 4   /* that a part of a split sum should keep */
+    LEAST_TURNS = 4,  /* that a part of a split sum should keep */
+    CHANNELS = 8      /* that are copied at once */
 };
 
 const ie_device_model *ie_device_model_find(const char *name)
@@ -42,7 +43,19 @@ static int64_t tile_columns(int64_t outputs, double *share)
     return outputs > 128 ? 256 : outputs > 64 ? 128 : 64;
 }
 
-double ie_predict_product(const ie_device_model *d, const ie_product *p)
+/* A kernel takes as long as the slower of the two. */
+static ie_times bound_by(double matrix, double memory, double launches)
+{
+    return matrix >= memory ? (ie_times){.matrix = matrix, .launch = launches}
+                            : (ie_times){.memory = memory, .launch = launches};
+}
+
+static ie_times one_after_other(ie_times a, ie_times b)
+{
+    return (ie_times){a.matrix + b.matrix, a.memory + b.memory, a.launch + b.launch};
+}
+
+ie_times ie_predict_product(const ie_device_model *d, const ie_product *p)
 {
     double share;
     const int64_t columns = tile_columns(p->outputs, &share);
@@ -58,11 +71,33 @@ double ie_predict_product(const ie_device_model *d, const ie_product *p)
     const double losses = share / (1 + 0.1 * (double)(splits - 1));
     const double compute = waves * flop / (d->matrix / d->processors * losses);
     const double memory = p->bytes / (d->memory * weights_share);
-    return fmax(compute, memory) + d->launch * (splits > 1 ? 2 : 1);
+    return bound_by(compute, memory, d->launch * (splits > 1 ? 2 : 1));
 }
 
-double ie_predict_conv(const ie_device_model *d, const ie_conv_spec *spec, int64_t lanes,
-                       double bytes)
+/* What is done to the sources before the product. */
+static ie_times predict_sources(const ie_device_model *d, const ie_conv_spec *spec, int64_t lanes)
+{
+    const int64_t channels = spec->channels[0] + spec->channels[1];
+    const double pixels = (double)(lanes * spec->height * spec->width);
+    const double size = (double)ie_dtype_size(spec->dtype);
+    ie_times all = {0};
+    if (spec->groups || spec->act != IE_ACT_NONE || spec->resample != IE_SAME) {
+        const double read = pixels * (double)channels;
+        const double written = (double)(lanes * ie_resampled(spec->height, spec->resample) *
+                                        ie_resampled(spec->width, spec->resample) * channels);
+        all = ie_predict_stream(d, (read + written) * size);
+    }
+    for (int i = 0; i < 2; i++) {
+        const int64_t own = spec->channels[i];
+        if (own % CHANNELS == 0) continue;
+        const double copied = pixels * (double)(own + whole(own, CHANNELS) * CHANNELS) * size;
+        all = one_after_other(all, ie_predict_stream(d, copied));
+    }
+    return all;
+}
+
+ie_times ie_predict_conv(const ie_device_model *d, const ie_conv_spec *spec, int64_t lanes,
+                         double bytes, bool moments)
 {
     const int64_t channels = spec->channels[0] + spec->channels[1];
     const ie_product p = {
@@ -72,25 +107,25 @@ double ie_predict_conv(const ie_device_model *d, const ie_conv_spec *spec, int64
         .outputs = spec->outputs,
         .bytes = bytes,
     };
-    const double product = ie_predict_product(d, &p);
-    if (!spec->groups && spec->act == IE_ACT_NONE && spec->resample == IE_SAME) return product;
-    const double read = (double)(lanes * spec->height * spec->width * channels);
-    const double written = (double)(lanes * ie_resampled(spec->height, spec->resample) *
-                                    ie_resampled(spec->width, spec->resample) * channels);
-    const double size = (double)ie_dtype_size(spec->dtype);
-    return product + ie_predict_stream(d, (read + written) * size);
+    const ie_times all =
+        one_after_other(predict_sources(d, spec, lanes), ie_predict_product(d, &p));
+    if (!moments) return all;
+    /* A mean, a sum of squares and a count of every tile and output, written and read again. */
+    const int64_t tiles = lanes * whole(p.rows, TILE_ROWS);
+    const double partials = 3.0 * sizeof(float) * (double)(tiles * spec->outputs);
+    return one_after_other(all, ie_predict_stream(d, 2 * partials));
 }
 
-double ie_predict_attention(const ie_device_model *d, double flop, double bytes, int64_t blocks)
+ie_times ie_predict_attention(const ie_device_model *d, double flop, double bytes, int64_t blocks)
 {
     /* Two blocks of 64 queries share a processor. */
     const int64_t places = 2 * (int64_t)d->processors;
     const double filled = (double)blocks / (double)(whole(blocks, places) * places);
     const double compute = flop / (d->matrix * attention_share * filled);
-    return fmax(compute, bytes / (d->memory * stream_share)) + d->launch;
+    return bound_by(compute, bytes / (d->memory * stream_share), d->launch);
 }
 
-double ie_predict_stream(const ie_device_model *d, double bytes)
+ie_times ie_predict_stream(const ie_device_model *d, double bytes)
 {
-    return bytes / (d->memory * stream_share) + d->launch;
+    return bound_by(0, bytes / (d->memory * stream_share), d->launch);
 }

@@ -31,15 +31,26 @@ typedef struct ie_product {
     double bytes; /* moved at least: operands and results once */
 } ie_product;
 
-/* All in seconds, with the launches. */
-double ie_predict_product(const ie_device_model *d, const ie_product *p);
-/* A convolution: where its sources are normed, activated or resampled on load, a kernel of its own
- * does that first. `bytes` as in ie_product. */
-double ie_predict_conv(const ie_device_model *d, const ie_conv_spec *spec, int64_t lanes,
-                       double bytes);
+/* Seconds of an operation's kernels, by what bounds each of them: the matrix units, memory; and of
+ * the gaps before them. */
+typedef struct ie_times {
+    double matrix, memory, launch;
+} ie_times;
+
+static inline double ie_times_sum(ie_times t)
+{
+    return t.matrix + t.memory + t.launch;
+}
+
+ie_times ie_predict_product(const ie_device_model *d, const ie_product *p);
+/* A convolution: where its sources are normed, activated or resampled on load, or their channels
+ * are no multiple of 8, a kernel of its own does that first; where moments are wanted, one after it
+ * merges those of the tiles. `bytes` as in ie_product. */
+ie_times ie_predict_conv(const ie_device_model *d, const ie_conv_spec *spec, int64_t lanes,
+                         double bytes, bool moments);
 /* `blocks`: of 64 queries of one head. */
-double ie_predict_attention(const ie_device_model *d, double flop, double bytes, int64_t blocks);
+ie_times ie_predict_attention(const ie_device_model *d, double flop, double bytes, int64_t blocks);
 /* What only moves data. */
-double ie_predict_stream(const ie_device_model *d, double bytes);
+ie_times ie_predict_stream(const ie_device_model *d, double bytes);
 
 #endif

@@ -36,24 +36,11 @@ static ie_status check_conv(const ie_conv_spec *c, const ie_conv_args *a, ie_err
     return IE_OK;
 }
 
-static ie_cost conv_cost(const ie_exec *x, const ie_conv_spec *c, const ie_conv_args *a)
-{
-    const ie_device_model *model = x->backend->model;
-    const double taps = (double)((c->channels[0] + c->channels[1]) * c->kernel * c->kernel);
-    const double weights = taps * (double)c->outputs;
-    const double bytes = weights * (double)ie_dtype_size(c->dtype) + (double)ie_bytes(a->y) +
-                         (double)(ie_bytes(a->x[0]) + ie_bytes(a->x[1]) + ie_bytes(a->residual));
-    return (ie_cost){
-        .flop = 2 * taps * (double)ie_numel(a->y),
-        .bytes = bytes,
-        .seconds = model ? ie_predict_conv(model, c, a->y.dim[0], bytes) : 0,
-    };
-}
-
 ie_status ie_exec_conv(ie_exec *x, const ie_conv_layer *layer, ie_conv_args args, ie_error *err)
 {
+    char name[IE_OPERATION_TEXT] = "";
     IE_TRY(check_conv(&layer->spec, &args, err));
-    spend(x, conv_cost(x, &layer->spec, &args));
+    spend(x, name, ie_cost_conv(x->backend->model, &layer->spec, &args, name_for(x, name)));
     args.gamma = layer->gamma;
     args.beta = layer->beta;
     IE_TRY(ie_arena_take(x->arena, &args.scratch,
@@ -66,25 +53,11 @@ ie_status ie_exec_conv(ie_exec *x, const ie_conv_layer *layer, ie_conv_args args
 
 /* ---- linear ---------------------------------------------------------------------------------- */
 
-/* `moved`: bytes of everything but the weights. */
-static ie_cost linear_cost(const ie_exec *x, const ie_linear_spec *l, int64_t lanes, double moved)
-{
-    const double bytes = moved + (double)(l->inputs * l->outputs * ie_dtype_size(l->w_dtype));
-    const ie_product p = {lanes, l->rows, l->inputs, l->outputs, bytes};
-    const ie_device_model *model = x->backend->model;
-    return (ie_cost){
-        .flop = 2.0 * (double)(lanes * l->rows * l->inputs) * (double)l->outputs,
-        .bytes = bytes,
-        .seconds = !model         ? 0
-                   : l->rows == 1 ? ie_predict_stream(model, bytes)
-                                  : ie_predict_product(model, &p),
-    };
-}
-
 ie_status ie_exec_linear(ie_exec *x, const ie_linear_layer *layer, ie_tensor y, ie_tensor in,
                          ie_tensor residual, ie_error *err)
 {
     const ie_linear_spec *l = &layer->spec;
+    char name[IE_OPERATION_TEXT] = "";
     REQUIRE(in.rank == 3 && shaped(in, 3, in.dim[0], l->rows, l->inputs, 0) &&
             in.dtype == l->x_dtype);
     REQUIRE(shaped(y, 3, in.dim[0], l->rows, l->outputs, 0) && y.dtype == l->y_dtype);
@@ -92,9 +65,8 @@ ie_status ie_exec_linear(ie_exec *x, const ie_linear_layer *layer, ie_tensor y, 
     REQUIRE(!ie_present(residual) ||
             (same_shape(residual, y) && residual.dtype == y.dtype && ie_contiguous(residual)));
     REQUIRE(l->rows == 1 || l->x_dtype == l->w_dtype);
-    spend(x,
-          linear_cost(x, l, in.dim[0], (double)(ie_bytes(in) + ie_bytes(y) + ie_bytes(residual))));
     ie_linear_args args = {.y = y, .x = in, .residual = residual};
+    spend(x, name, ie_cost_linear(x->backend->model, l, &args, name_for(x, name)));
     IE_TRY(ie_arena_take(x->arena, &args.scratch,
                          x->backend->ops->linear_scratch(layer->native, in.dim[0]), err));
     int code = 0;
@@ -120,30 +92,16 @@ static ie_status check_keys(const ie_keys *s, ie_tensor q, ie_error *err)
     return IE_OK;
 }
 
-static ie_cost attention_cost(const ie_exec *x, ie_tensor q, int64_t keys)
-{
-    const ie_device_model *model = x->backend->model;
-    const int64_t lanes = q.dim[0], width = q.dim[2] * q.dim[3];
-    const double flop = 4.0 * (double)ie_numel(q) * (double)keys;
-    const double bytes =
-        2.0 * (double)ie_bytes(q) + 2.0 * (double)(lanes * keys * width * ie_dtype_size(q.dtype));
-    const int64_t blocks = lanes * q.dim[2] * ((q.dim[1] + 63) / 64);
-    return (ie_cost){flop, bytes, model ? ie_predict_attention(model, flop, bytes, blocks) : 0};
-}
-
 ie_status ie_exec_attention(ie_exec *x, ie_attention_args args, ie_error *err)
 {
     const ie_tensor q = args.q;
+    char name[IE_OPERATION_TEXT] = "";
     REQUIRE(q.rank == 4 && q.stride[3] == 1 && same_shape(q, args.y) && args.y.dtype == q.dtype);
     REQUIRE(ie_contiguous(args.y));
-    int64_t keys = 0;
-    for (int i = 0; i < 2; i++) {
-        IE_TRY(check_keys(&args.keys[i], q, err));
-        if (ie_present(args.keys[i].k)) keys += args.keys[i].k.dim[1];
-    }
+    for (int i = 0; i < 2; i++) IE_TRY(check_keys(&args.keys[i], q, err));
     REQUIRE(!ie_present(args.bias) ||
             shaped(args.bias, 3, q.dim[2], q.dim[1], args.keys[1].k.dim[1], 0));
-    spend(x, attention_cost(x, q, keys));
+    spend(x, name, ie_cost_attention(x->backend->model, &args, name_for(x, name)));
     IE_TRY(ie_arena_take(x->arena, &args.scratch, x->backend->ops->attention_scratch(&args), err));
     int code = 0;
     if (runs(x)) code = x->backend->ops->attention(x->backend->stream, &args);
@@ -166,7 +124,7 @@ ie_status ie_exec_gather(ie_exec *x, ie_tensor y, const ie_source *sources, int 
         channels += s.dim[3];
     }
     REQUIRE(channels <= y.dim[3]);
-    spend_stream(x, 0, 2.0 * (double)ie_bytes(y));
+    spend_stream(x, 0, 2.0 * (double)ie_bytes(y), "gather", y);
     return native(x, runs(x) ? x->backend->ops->gather(x->backend->stream, y, sources, count) : 0,
                   "gather", err);
 }
@@ -177,7 +135,7 @@ ie_status ie_exec_add_rows(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor slot
     REQUIRE(y.rank == 2 && same_shape(y, in) && slots.rank == 2 && slots.dim[1] == y.dim[1]);
     REQUIRE(shaped(index, 1, y.dim[0], 0, 0, 0) && index.dtype == IE_I32);
     REQUIRE(y.dtype == IE_F32 && in.dtype == IE_F32 && slots.dtype == IE_F32);
-    spend_stream(x, (double)ie_numel(y), 3.0 * (double)ie_bytes(y));
+    spend_stream(x, (double)ie_numel(y), 3.0 * (double)ie_bytes(y), "add_rows", y);
     return native(x,
                   runs(x) ? x->backend->ops->add_rows(x->backend->stream, y, in, slots, index) : 0,
                   "add_rows", err);
@@ -190,7 +148,8 @@ ie_status ie_exec_add(ie_exec *x, ie_tensor y, ie_tensor y_moments, ie_tensor a,
             ie_contiguous(a));
     REQUIRE(!ie_present(b) || (same_shape(y, b) && b.dtype == y.dtype && ie_contiguous(b)));
     REQUIRE(!ie_present(y_moments) || shaped(y_moments, 3, y.dim[0], y.dim[3], 2, 0));
-    spend_stream(x, 3.0 * (double)ie_numel(y), (double)(ie_bytes(y) + ie_bytes(a) + ie_bytes(b)));
+    spend_stream(x, 3.0 * (double)ie_numel(y), (double)(ie_bytes(y) + ie_bytes(a) + ie_bytes(b)),
+                 "add", y);
     return native(
         x, runs(x) ? x->backend->ops->add(x->backend->stream, y, y_moments, a, b, alpha, beta) : 0,
         "add", err);
@@ -200,7 +159,7 @@ ie_status ie_exec_sinusoid(ie_exec *x, ie_tensor y, ie_tensor v, float max_perio
 {
     REQUIRE(y.rank == 2 && y.dim[1] % 2 == 0 && y.dtype == IE_F32 && ie_contiguous(y));
     REQUIRE(shaped(v, 1, y.dim[0], 0, 0, 0) && v.dtype == IE_F32);
-    spend_stream(x, (double)ie_numel(y), (double)ie_bytes(y));
+    spend_stream(x, (double)ie_numel(y), (double)ie_bytes(y), "sinusoid", y);
     return native(x, runs(x) ? x->backend->ops->sinusoid(x->backend->stream, y, v, max_period) : 0,
                   "sinusoid", err);
 }

@@ -10,17 +10,13 @@
 #define IE_EXEC_H
 
 #include "backend.h"
-
-typedef struct ie_cost {
-    double flop;    /* multiply-adds count 2 */
-    double bytes;   /* every operand read once, every result written once, weights once per call */
-    double seconds; /* predicted; 0 where the backend describes no device */
-} ie_cost;
+#include "cost.h"
 
 typedef struct ie_exec {
     ie_backend *backend;
     ie_arena *arena;
     ie_cost cost;
+    ie_tally *tally; /* NULL, or where costs are kept by operation too */
 } ie_exec;
 
 /* A prepared layer: what it is, what the backend made of it, and its norm parameters (device, f32;

@@ -27,18 +27,28 @@ static inline bool same_shape(ie_tensor a, ie_tensor b)
     return shaped(a, b.rank, b.dim[0], b.dim[1], b.dim[2], b.dim[3]);
 }
 
-static inline void spend(ie_exec *x, ie_cost cost)
+/* Room for the name of an operation that is about to be counted; NULL: nobody asks for it. */
+static inline char *name_for(const ie_exec *x, char room[IE_OPERATION_TEXT])
+{
+    return x->tally ? room : NULL;
+}
+
+static inline void spend(ie_exec *x, const char *name, ie_cost cost)
 {
     x->cost.flop += cost.flop;
     x->cost.bytes += cost.bytes;
-    x->cost.seconds += cost.seconds;
+    x->cost.times.matrix += cost.times.matrix;
+    x->cost.times.memory += cost.times.memory;
+    x->cost.times.launch += cost.times.launch;
+    if (x->tally) ie_tally_add(x->tally, name, &cost);
 }
 
-/* Of an operation that is bound by what it moves. */
-static inline void spend_stream(ie_exec *x, double flop, double bytes)
+/* Of an operation that is bound by what it moves; `of` gives the shape. */
+static inline void spend_stream(ie_exec *x, double flop, double bytes, const char *what,
+                                ie_tensor of)
 {
-    const ie_device_model *model = x->backend->model;
-    spend(x, (ie_cost){flop, bytes, model ? ie_predict_stream(model, bytes) : 0});
+    char name[IE_OPERATION_TEXT] = "";
+    spend(x, name, ie_cost_stream(x->backend->model, flop, bytes, what, of, name_for(x, name)));
 }
 
 /* Does this executor compute, or only count? */

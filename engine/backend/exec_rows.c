@@ -2,8 +2,8 @@
  * and of the sampler. SPDX-License-Identifier: Apache-2.0 */
 #include "exec_check.h"
 
-static ie_status check_rows(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor length,
-                            ie_error *err)
+static ie_status check_rows(ie_exec *x, const char *what, ie_tensor y, ie_tensor in, ie_tensor w,
+                            ie_tensor length, ie_error *err)
 {
     const ie_dtype act = x->backend->act;
     REQUIRE(y.rank == 3 && same_shape(y, in) && ie_contiguous(y) && ie_contiguous(in));
@@ -11,14 +11,14 @@ static ie_status check_rows(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, 
     REQUIRE(shaped(w, 1, y.dim[2], 0, 0, 0) && w.dtype == IE_F32);
     REQUIRE(!ie_present(length) ||
             (shaped(length, 1, y.dim[0], 0, 0, 0) && length.dtype == IE_I32));
-    spend_stream(x, 6.0 * (double)ie_numel(y), (double)(ie_bytes(y) + ie_bytes(in)));
+    spend_stream(x, 6.0 * (double)ie_numel(y), (double)(ie_bytes(y) + ie_bytes(in)), what, y);
     return IE_OK;
 }
 
 ie_status ie_exec_layer_norm(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor b,
                              ie_tensor length, float eps, ie_error *err)
 {
-    IE_TRY(check_rows(x, y, in, w, length, err));
+    IE_TRY(check_rows(x, "layer_norm", y, in, w, length, err));
     REQUIRE(same_shape(w, b) && b.dtype == IE_F32);
     return native(
         x, runs(x) ? x->backend->ops->layer_norm(x->backend->stream, y, in, w, b, length, eps) : 0,
@@ -28,7 +28,7 @@ ie_status ie_exec_layer_norm(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w,
 ie_status ie_exec_rms_norm(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor length,
                            float eps, ie_error *err)
 {
-    IE_TRY(check_rows(x, y, in, w, length, err));
+    IE_TRY(check_rows(x, "rms_norm", y, in, w, length, err));
     return native(
         x, runs(x) ? x->backend->ops->rms_norm(x->backend->stream, y, in, w, length, eps) : 0,
         "RMS norm", err);
@@ -38,7 +38,7 @@ ie_status ie_exec_embed(ie_exec *x, ie_tensor y, ie_tensor table, ie_tensor ids,
 {
     REQUIRE(ids.rank == 2 && ids.dtype == IE_I32 && table.rank == 2 && y.dtype == IE_F32);
     REQUIRE(shaped(y, 3, ids.dim[0], ids.dim[1], table.dim[1], 0) && ie_contiguous(y));
-    spend_stream(x, 0, 2.0 * (double)ie_bytes(y));
+    spend_stream(x, 0, 2.0 * (double)ie_bytes(y), "embed", y);
     return native(x, runs(x) ? x->backend->ops->embed(x->backend->stream, y, table, ids) : 0,
                   "embedding", err);
 }
@@ -48,7 +48,7 @@ ie_status ie_exec_gated_gelu(ie_exec *x, ie_tensor y, ie_tensor in, ie_error *er
     REQUIRE(y.rank == 3 && shaped(in, 3, y.dim[0], y.dim[1], 2 * y.dim[2], 0) &&
             in.dtype == y.dtype);
     REQUIRE(ie_contiguous(y) && ie_contiguous(in));
-    spend_stream(x, 10.0 * (double)ie_numel(y), 3.0 * (double)ie_bytes(y));
+    spend_stream(x, 10.0 * (double)ie_numel(y), 3.0 * (double)ie_bytes(y), "gated_gelu", y);
     return native(x, runs(x) ? x->backend->ops->gated_gelu(x->backend->stream, y, in) : 0,
                   "gated GELU", err);
 }
@@ -60,7 +60,7 @@ ie_status ie_exec_mask_image(ie_exec *x, ie_tensor y, ie_tensor rgb, ie_tensor m
             ie_contiguous(rgb));
     REQUIRE(shaped(mask, 4, y.dim[0], y.dim[1], y.dim[2], 1) && mask.dtype == IE_U8 &&
             ie_contiguous(mask));
-    spend_stream(x, 0, (double)(ie_bytes(y) + ie_bytes(rgb) + ie_bytes(mask)));
+    spend_stream(x, 0, (double)(ie_bytes(y) + ie_bytes(rgb) + ie_bytes(mask)), "mask_image", y);
     return native(x, runs(x) ? x->backend->ops->mask_image(x->backend->stream, y, rgb, mask) : 0,
                   "masked image", err);
 }
@@ -68,7 +68,7 @@ ie_status ie_exec_mask_image(ie_exec *x, ie_tensor y, ie_tensor rgb, ie_tensor m
 ie_status ie_exec_noise(ie_exec *x, ie_tensor z, int64_t slot, ie_noise_key key, ie_error *err)
 {
     REQUIRE(z.rank == 4 && z.dtype == IE_F32 && ie_contiguous(z) && slot >= 0 && slot < z.dim[0]);
-    spend_stream(x, 0, (double)ie_bytes(z) / (double)z.dim[0]);
+    spend_stream(x, 0, (double)ie_bytes(z) / (double)z.dim[0], "noise", z);
     return native(
         x,
         runs(x) ? x->backend->ops->noise(x->backend->stream, z, slot, key.seed, key.stage, key.step)
@@ -81,7 +81,7 @@ ie_status ie_exec_augment(ie_exec *x, ie_tensor y, int64_t slot, ie_tensor in, f
 {
     REQUIRE(y.rank == 4 && y.dtype == IE_F32 && ie_contiguous(y) && slot >= 0 && slot < y.dim[0]);
     REQUIRE(in.rank == 3 && in.dim[2] == y.dim[3] && in.dtype == IE_F32 && ie_contiguous(in));
-    spend_stream(x, 0, (double)ie_bytes(y) / (double)y.dim[0]);
+    spend_stream(x, 0, (double)ie_bytes(y) / (double)y.dim[0], "augment", y);
     if (!runs(x)) return IE_OK;
     return native(x,
                   x->backend->ops->augment(x->backend->stream, y, slot, in, alpha, sigma, key.seed,
@@ -96,7 +96,7 @@ ie_status ie_exec_sample(ie_exec *x, ie_tensor z, ie_tensor pred, ie_tensor step
             pred.dim[3] >= z.dim[3]);
     REQUIRE(shaped(steps, 2, steps.dim[0], sizeof(ie_step), 0, 0) && steps.dtype == IE_U8);
     const double values = (double)(steps.dim[0] * z.dim[1] * z.dim[2] * z.dim[3]);
-    spend_stream(x, 12.0 * values, 4.0 * sizeof(float) * values);
+    spend_stream(x, 12.0 * values, 4.0 * sizeof(float) * values, "sample", z);
     ie_sample_args args = {.z = z, .pred = pred, .steps = steps};
     IE_TRY(ie_arena_take(x->arena, &args.scratch, x->backend->ops->sample_scratch(&args), err));
     const int code = runs(x) ? x->backend->ops->sample(x->backend->stream, &args) : 0;

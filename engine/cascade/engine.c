@@ -242,7 +242,7 @@ static void describe_stage(const ie_engine *e, int i, ie_stage_info *info)
     info->forward_flop = e->cost[i][0].flop;
     info->forward_bytes = e->cost[i][0].bytes;
     for (int lanes = 1; lanes <= 2; lanes++)
-        info->forward_seconds[lanes - 1] = e->cost[i][lanes - 1].seconds;
+        info->forward_seconds[lanes - 1] = ie_times_sum(e->cost[i][lanes - 1].times);
     info->default_passes = ie_guidance_passes(&s->config->guidance, s->config->steps);
 }
 
@@ -260,7 +260,7 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
         .text_parameters = ie_text_encoder_parameters(e->text),
         .text_weight_bytes = ie_text_encoder_weight_bytes(e->text),
         .text_flop = e->text_cost.flop,
-        .text_seconds = e->text_cost.seconds,
+        .text_seconds = ie_times_sum(e->text_cost.times),
         .workspace_bytes = e->workspace_bytes,
         .library_bytes = e->library_bytes,
         .request_bytes = ie_job_bytes(e->canvas, e->cascade.text_length, e->text_width),
@@ -274,6 +274,33 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
         info->weight_bytes += info->stages[i].weight_bytes;
         info->workspace_bytes += e->stages[i].slots.block.bytes;
     }
+}
+
+/* A planning engine has no data and no worker's work that this could disturb. */
+ie_status ie_engine_operations(ie_engine *e, int stage, int lanes, ie_operation_info *out,
+                               int *count, ie_error *err)
+{
+    if (!e || !out || !count || *count < 1) {
+        return ie_fail(err, IE_BAD_ARGUMENT, "operations: an engine and room for one are needed");
+    }
+    if (!e->backend->plan) {
+        return ie_fail(err, IE_BAD_ARGUMENT, "operations are known on a device that plans alone");
+    }
+    const int most = stage >= 0 && stage < e->stage_count ? e->stages[stage].lanes : 1;
+    if (stage < -1 || stage >= e->stage_count || lanes < 1 || lanes > most) {
+        return ie_fail(err, IE_BAD_ARGUMENT, "stage %d with %d lanes: legal are -1 to %d, 1 to %d",
+                       stage, lanes, e->stage_count - 1, most);
+    }
+    ie_arena arena;
+    ie_tensor tokens;
+    ie_tally tally = {.rows = out, .room = *count};
+    ie_arena_measure(&arena);
+    ie_exec x = {.backend = e->backend, .arena = &arena, .tally = &tally};
+    *count = 0;
+    IE_TRY(stage < 0 ? ie_engine_text(e, &tokens, NULL, &x, err)
+                     : ie_stage_measure(&e->stages[stage], lanes, lanes, &x, err));
+    *count = tally.count;
+    return IE_OK;
 }
 
 /* ---- checking and pricing -------------------------------------------------------------------- */

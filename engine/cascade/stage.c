@@ -230,5 +230,6 @@ ie_status ie_stage_measure(ie_stage *stage, int lanes, int requests, ie_exec *x,
     IE_TRY(ie_stage_prepare(stage, x, err));
     const pass t = {.lanes = lanes, .requests = requests};
     x->cost = (ie_cost){0};
+    if (x->tally) x->tally->count = 0;
     return run(stage, &t, x, err);
 }

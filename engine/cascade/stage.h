@@ -29,7 +29,7 @@ void ie_stage_close(ie_stage *stage);
 ie_status ie_stage_prepare(ie_stage *stage, ie_exec *x, ie_error *err);
 
 /* Go through everything a stage does with passes of `lanes` lanes of `requests` requests, without
- * data: x->arena measures, x->cost counts one pass. */
+ * data: x->arena measures, x->cost (and x->tally) count one pass. */
 ie_status ie_stage_measure(ie_stage *stage, int lanes, int requests, ie_exec *x, ie_error *err);
 
 /* A job that got a slot: its text, canvas and previous image to the slot, and the initial noise. */
