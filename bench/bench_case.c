@@ -15,6 +15,19 @@ static void *block(bench_case *c, uint64_t bytes)
     return c->blocks[c->block_count++].data;
 }
 
+/* What a case is predicted for. */
+static const ie_device_model *h200(void)
+{
+    return ie_device_model_find("h200");
+}
+
+static void price(bench_case *c, ie_cost cost)
+{
+    c->flop = cost.flop;
+    c->bytes = cost.bytes;
+    c->predicted = ie_times_sum(cost.times);
+}
+
 enum { CHUNK = 1 << 18 };
 
 /* Small values, different enough, in the type. */
@@ -106,8 +119,6 @@ static ie_conv_args conv_operands(bench_case *c, const bench_row *row, const ie_
     }
     if (row->residual) a.residual = TENSOR(c, c->type, n, out, out, row->outputs);
     if (row->moments) a.y_moments = TENSOR(c, IE_F32, n, row->outputs, 2);
-    c->bytes =
-        (double)(ie_bytes(a.y) * (row->residual ? 2 : 1) + ie_bytes(a.x[0]) + ie_bytes(a.x[1]));
     return a;
 }
 
@@ -140,10 +151,7 @@ static bool open_conv(bench_case *c, const bench_row *row)
         c->conv_args[i] = conv_operands(c, row, &spec);
         c->conv_args[i].scratch = c->scratch;
     }
-    const double pixels = (double)(ie_conv_out(&spec, row->size) * ie_conv_out(&spec, row->size));
-    c->flop = 2 * (double)lanes_of(row) * pixels *
-              (double)(row->outputs * joint * row->kernel * row->kernel);
-    c->bytes += (double)ops->conv_bytes(&spec);
+    price(c, ie_cost_conv(h200(), &spec, &c->conv_args[0], c->name));
     return c->scratch != NULL;
 }
 
@@ -169,9 +177,7 @@ static bool open_linear(bench_case *c, const bench_row *row)
         if (row->residual) a->residual = TENSOR(c, x, n, row->size, row->outputs);
         a->scratch = c->scratch;
     }
-    c->flop = 2.0 * (double)(n * row->size * row->inputs * row->outputs);
-    c->bytes = (double)ops->linear_bytes(&spec) +
-               (double)(ie_bytes(c->linear_args[0].y) + ie_bytes(c->linear_args[0].x));
+    price(c, ie_cost_linear(h200(), &spec, &c->linear_args[0], c->name));
     return c->scratch != NULL;
 }
 
@@ -185,16 +191,14 @@ static bool open_attention(bench_case *c, const bench_row *row)
         *a = (ie_attention_args){.scale = 0.125f};
         a->y = TENSOR(c, c->type, n, t, h, d);
         a->q = TENSOR(c, c->type, n, t, h, d);
-        c->bytes = 2.0 * (double)ie_bytes(a->y);
         for (int s = 0; s < 2 && keys[s] > 0; s++) {
             a->keys[s].k = TENSOR(c, c->type, n, keys[s], h, d);
             a->keys[s].v = TENSOR(c, c->type, n, keys[s], h, d);
-            c->bytes += 2.0 * (double)ie_bytes(a->keys[s].k);
         }
     }
     c->scratch = block(c, ops->attention_scratch(&c->attention_args[0]));
     for (int i = 0; i < BENCH_COPIES; i++) c->attention_args[i].scratch = c->scratch;
-    c->flop = 4.0 * (double)(n * t * h * d * (row->text + row->image));
+    price(c, ie_cost_attention(h200(), &c->attention_args[0], c->name));
     return c->scratch != NULL;
 }
 
@@ -215,8 +219,8 @@ static bool open_sample(bench_case *c, const bench_row *row)
     a->steps = TENSOR(c, IE_F32, 1, (int64_t)(sizeof step / sizeof(float)));
     if (!a->steps.data || ie_upload(c->backend, a->steps, &step, &(ie_error){0})) return false;
     a->scratch = c->scratch = block(c, c->ops->sample_scratch(a));
-    c->bytes = 2.0 * (double)ie_bytes(a->z) + (double)ie_bytes(a->pred);
-    c->flop = 10.0 * (double)ie_numel(a->z); /* a nominal figure: memory and the noise bound it */
+    const double values = (double)ie_numel(a->z), bytes = 4.0 * sizeof(float) * values;
+    price(c, ie_cost_stream(h200(), 12 * values, bytes, "sample", a->z, c->name));
     return c->scratch != NULL;
 }
 
@@ -232,8 +236,10 @@ static bool open_rows(bench_case *c, const bench_row *row)
                       : TENSOR(c, c->type, n, size, channels);
         c->y[i] = map ? TENSOR(c, IE_F32, n, channels, 2) : TENSOR(c, c->type, n, size, channels);
     }
-    c->bytes = (double)(ie_bytes(c->x[0]) + ie_bytes(c->y[0]));
-    c->flop = 4.0 * (double)ie_numel(c->x[0]); /* nominal */
+    const char *what = map ? "moments" : row->kind == BENCH_LAYER_NORM ? "layer_norm" : "rms_norm";
+    const double bytes = (double)(ie_bytes(c->x[0]) + ie_bytes(c->y[0]));
+    price(c, ie_cost_stream(h200(), 4.0 * (double)ie_numel(c->x[0]) /* nominal */, bytes, what,
+                            c->x[0], c->name));
     return c->gain.data && c->offset.data && c->y[BENCH_COPIES - 1].data;
 }
 

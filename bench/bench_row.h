@@ -4,6 +4,7 @@
 #define IE_BENCH_ROW_H
 
 #include "backend.h"
+#include "cost.h"
 #include "ops.h"
 
 typedef enum bench_kind {
@@ -39,7 +40,9 @@ typedef struct bench_case {
     const ie_ops *ops;
     bench_kind kind;
     ie_dtype type;
-    double flop, bytes; /* of one run */
+    char name[IE_OPERATION_TEXT]; /* of the operation */
+    double flop, bytes;           /* of one run */
+    double predicted;             /* seconds of one run on an H200 */
     ie_conv *conv;
     ie_linear *linear;
     void *weights, *scratch;

@@ -11,8 +11,9 @@
  * of the wall clock, for a machine that others use too; it needs --threads 1. --serve times
  * nothing by itself: for every line "run" on the standard input it makes one pass and answers with
  * its wall and processor seconds, so that a driver can take turns between this program and another
- * (scripts/bench). "run N" is a pass of the first N lanes. A pass that was made twice is replayed
- * on a device that records passes. SPDX-License-Identifier: Apache-2.0 */
+ * (scripts/bench). "run N" is a pass of the first N lanes; "predict N" answers with the seconds
+ * that one is predicted to take on an H200. A pass that was made twice is replayed on a device that
+ * records passes. SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 #include "step_case.h"
 #include "step_profile.h"
@@ -125,17 +126,35 @@ static ie_status pass(bench_step_case *c, int lanes, ie_error *err)
     return bench_step_wait(c, err);
 }
 
-static ie_status serve(bench_step_case *c, ie_error *err)
+/* A line of the driver's, answered; *end: it is none. */
+static ie_status answer(bench_step_case *c, const char *line, bool *end, ie_error *err)
 {
-    char line[16];
-    printf("ready %.0f %.0f\n", c->cost.flop, c->cost.bytes);
-    fflush(stdout);
-    while (fgets(line, sizeof line, stdin) && !strncmp(line, "run", 3)) {
-        const int asked = (int)strtol(line + 3, NULL, 10);
-        const int lanes = asked >= 1 && asked <= c->count ? asked : c->count;
+    char word[8] = "";
+    int asked = 0;
+    (void)sscanf(line, "%7s %d", word, &asked);
+    const int lanes = asked >= 1 && asked <= c->count ? asked : c->count;
+    if (!strcmp(word, "run")) {
         const double busy = bench_seconds(true), start = bench_seconds(false);
         IE_TRY(pass(c, lanes, err));
         printf("%.9f %.9f\n", bench_seconds(false) - start, bench_seconds(true) - busy);
+    } else if (!strcmp(word, "predict")) {
+        double seconds;
+        IE_TRY(bench_step_predict(c, lanes, &seconds, err));
+        printf("%.9f\n", seconds);
+    } else {
+        *end = true;
+    }
+    return IE_OK;
+}
+
+static ie_status serve(bench_step_case *c, ie_error *err)
+{
+    char line[16];
+    bool end = false;
+    printf("ready %.0f %.0f\n", c->cost.flop, c->cost.bytes);
+    fflush(stdout);
+    while (!end && fgets(line, sizeof line, stdin)) {
+        IE_TRY(answer(c, line, &end, err));
         fflush(stdout);
     }
     return IE_OK;

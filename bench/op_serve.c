@@ -1,7 +1,10 @@
 /* op_serve.c - a driver's rows, timed when it says so.
  *
- *   row KIND key=value ...   answers "ready FLOP BYTES", or "failed"
+ *   row KIND key=value ...   answers "ready FLOP BYTES PREDICTED NAME", or "failed"
  *   run N                    answers with the seconds of one run, of N at once
+ *
+ * PREDICTED are the seconds of one run on an H200 (device_model.h), NAME is what `imagen-editor
+ * inspect --operations` calls it.
  *
  * KIND is conv, linear, attention, sample, moments, layer_norm or rms_norm; keys are the fields of
  * bench_row: size inputs inputs2 outputs kernel stride norm residual moments resample (1: up, 2:
@@ -112,7 +115,7 @@ int bench_serve(ie_backend *backend)
             if (open) bench_case_close(&c);
             open = good = parse(&row, line + 4) && bench_case_open(&c, &row, backend);
             rows++;
-            if (open) printf("ready %.0f %.0f\n", c.flop, c.bytes);
+            if (open) printf("ready %.0f %.0f %.9f %s\n", c.flop, c.bytes, c.predicted, c.name);
         } else if (sscanf(line, "run %d", &count) == 1 && open && count > 0 && count < 65536) {
             good = !time_runs(&c, rows << 16 | (uint64_t)count, count, &seconds);
             if (good) printf("%.9f\n", seconds);

@@ -117,13 +117,30 @@ static ie_tensor first(ie_tensor t, int lanes)
     return ie_present(t) ? ie_slice(t, 0, 0, lanes) : t;
 }
 
-ie_status bench_step_run(bench_step_case *c, int lanes, ie_error *err)
+static ie_status forward(bench_step_case *c, int lanes, ie_exec *x, ie_error *err)
 {
     const ie_unet_lanes some = {.v = first(c->lanes.v, lanes),
                                 .v_aug = first(c->lanes.v_aug, lanes),
                                 .request = first(c->lanes.request, lanes),
                                 .text = first(c->lanes.text, lanes)};
-    return ie_unet_forward(c->unet, &c->slots, &some, first(c->pred, lanes), &c->x, err);
+    return ie_unet_forward(c->unet, &c->slots, &some, first(c->pred, lanes), x, err);
+}
+
+ie_status bench_step_run(bench_step_case *c, int lanes, ie_error *err)
+{
+    return forward(c, lanes, &c->x, err);
+}
+
+ie_status bench_step_predict(bench_step_case *c, int lanes, double *seconds, ie_error *err)
+{
+    ie_backend described = *c->backend;
+    described.model = ie_device_model_find("h200");
+    ie_arena arena;
+    ie_arena_measure(&arena);
+    ie_exec x = {.backend = &described, .arena = &arena};
+    const ie_status status = forward(c, lanes, &x, err);
+    *seconds = ie_times_sum(x.cost.times);
+    return status;
 }
 
 /* A copy from the device comes after what was asked for before it. */

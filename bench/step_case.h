@@ -40,6 +40,8 @@ ie_status bench_step_open(bench_step_case *c, const bench_step_options *o, ie_er
 /* One forward pass of the first `lanes` lanes; and until it is done. */
 ie_status bench_step_run(bench_step_case *c, int lanes, ie_error *err);
 ie_status bench_step_wait(bench_step_case *c, ie_error *err);
+/* The seconds that such a pass is predicted to take on an H200. */
+ie_status bench_step_predict(bench_step_case *c, int lanes, double *seconds, ie_error *err);
 void bench_step_close(bench_step_case *c);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include "timing.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,26 +11,28 @@ static bench_profile *profile_of(ie_stream *s)
     return (bench_profile *)s;
 }
 
-/* Add a call to the row of this description; calls past the last row are counted there. */
-__attribute__((format(printf, 4, 5))) static void note(bench_profile *p, double start, double flop,
-                                                       const char *format, ...)
+/* Add a call to the row of this name; calls past the last row are counted there. */
+static void note(bench_profile *p, double start, const char *name, double flop)
 {
     const double seconds = bench_seconds(p->busy) - start;
-    char what[sizeof p->rows[0].what];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
     int i = 0;
-    while (i < p->count && strcmp(p->rows[i].what, what) != 0) i++;
+    while (i < p->count && strcmp(p->rows[i].what, name) != 0) i++;
     if (i == BENCH_PROFILE_ROWS) i--;
     if (i == p->count) {
-        memcpy(p->rows[i].what, what, sizeof what);
+        snprintf(p->rows[i].what, sizeof p->rows[i].what, "%s", name);
         p->count++;
     }
     p->rows[i].calls++;
     p->rows[i].flop += flop;
     p->rows[i].seconds += seconds;
+}
+
+/* The same of an operation that is bound by what it moves. */
+static void note_stream(bench_profile *p, double start, const char *what, ie_tensor of)
+{
+    char name[IE_OPERATION_TEXT];
+    (void)ie_cost_stream(NULL, 0, 0, what, of, name);
+    note(p, start, name, 0);
 }
 
 /* ---- which layer is this? -------------------------------------------------------------------- */
@@ -58,20 +59,9 @@ static int conv(ie_stream *s, const ie_conv *native, const ie_conv_args *a)
     const ie_conv_layer *layer = conv_layer(p->unet, native);
     const double start = bench_seconds(p->busy);
     const int code = p->ops->conv(p->stream, native, a);
-    if (!layer) {
-        note(p, start, 0, "conv ?");
-        return code;
-    }
-    static const char *const resample[] = {"", " up", " down"};
-    const ie_conv_spec *c = &layer->spec;
-    const int64_t taps = (c->channels[0] + c->channels[1]) * c->kernel * c->kernel;
-    char second[16] = "";
-    if (c->channels[1]) snprintf(second, sizeof second, "+%d", (int)c->channels[1]);
-    note(p, start, 2.0 * (double)(ie_numel(a->y) * taps), "conv %dx%d %dx%d %d%s to %d%s%s%s%s%s%s",
-         c->kernel, c->kernel, (int)c->height, (int)c->width, (int)c->channels[0], second,
-         (int)c->outputs, c->stride > 1 ? " stride 2" : "", resample[c->resample],
-         c->groups ? " norm" : "", ie_present(a->film) ? " film" : "",
-         ie_present(a->residual) ? " residual" : "", ie_present(a->y_moments) ? " moments" : "");
+    char name[IE_OPERATION_TEXT] = "conv ?";
+    const double flop = layer ? ie_cost_conv(NULL, &layer->spec, a, name).flop : 0;
+    note(p, start, name, flop);
     return code;
 }
 
@@ -80,9 +70,11 @@ static int linear(ie_stream *s, const ie_linear *native, const ie_linear_args *a
     bench_profile *p = profile_of(s);
     const double start = bench_seconds(p->busy);
     const int code = p->ops->linear(p->stream, native, a);
-    const int64_t inputs = a->x.dim[2];
-    note(p, start, 2.0 * (double)(ie_numel(a->y) * inputs), "linear %d rows %d to %d",
-         (int)a->x.dim[1], (int)inputs, (int)a->y.dim[2]);
+    const ie_linear_spec spec = {
+        .rows = a->x.dim[1], .inputs = a->x.dim[2], .outputs = a->y.dim[2], .w_dtype = a->y.dtype};
+    char name[IE_OPERATION_TEXT];
+    const double flop = ie_cost_linear(NULL, &spec, a, name).flop;
+    note(p, start, name, flop);
     return code;
 }
 
@@ -91,11 +83,9 @@ static int attention(ie_stream *s, const ie_attention_args *a)
     bench_profile *p = profile_of(s);
     const double start = bench_seconds(p->busy);
     const int code = p->ops->attention(p->stream, a);
-    int64_t keys[2] = {0, 0};
-    for (int i = 0; i < 2; i++) keys[i] = ie_present(a->keys[i].k) ? a->keys[i].k.dim[1] : 0;
-    note(p, start, 4.0 * (double)(ie_numel(a->q) * (keys[0] + keys[1])),
-         "attention %d queries, %d+%d keys, %d heads of %d", (int)a->q.dim[1], (int)keys[0],
-         (int)keys[1], (int)a->q.dim[2], (int)a->q.dim[3]);
+    char name[IE_OPERATION_TEXT];
+    const double flop = ie_cost_attention(NULL, a, name).flop;
+    note(p, start, name, flop);
     return code;
 }
 
@@ -104,7 +94,7 @@ static int moments(ie_stream *s, ie_tensor m, ie_tensor x)
     bench_profile *p = profile_of(s);
     const double start = bench_seconds(p->busy);
     const int code = p->ops->moments(p->stream, m, x);
-    note(p, start, 0, "moments %dx%d %d", (int)x.dim[1], (int)x.dim[2], (int)x.dim[3]);
+    note_stream(p, start, "moments", x);
     return code;
 }
 
@@ -113,7 +103,7 @@ static int gather(ie_stream *s, ie_tensor y, const ie_source *sources, int count
     bench_profile *p = profile_of(s);
     const double start = bench_seconds(p->busy);
     const int code = p->ops->gather(p->stream, y, sources, count);
-    note(p, start, 0, "gather %dx%d %d", (int)y.dim[1], (int)y.dim[2], (int)y.dim[3]);
+    note_stream(p, start, "gather", y);
     return code;
 }
 
@@ -122,7 +112,7 @@ static int add_rows(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor slots, ie_
     bench_profile *p = profile_of(s);
     const double start = bench_seconds(p->busy);
     const int code = p->ops->add_rows(p->stream, y, x, slots, index);
-    note(p, start, 0, "add_rows %d", (int)y.dim[1]);
+    note_stream(p, start, "add_rows", y);
     return code;
 }
 
@@ -132,7 +122,7 @@ static int add(ie_stream *s, ie_tensor y, ie_tensor y_moments, ie_tensor a, ie_t
     bench_profile *p = profile_of(s);
     const double start = bench_seconds(p->busy);
     const int code = p->ops->add(p->stream, y, y_moments, a, b, alpha, beta);
-    note(p, start, 0, "add %dx%d %d", (int)y.dim[1], (int)y.dim[2], (int)y.dim[3]);
+    note_stream(p, start, "add", y);
     return code;
 }
 
@@ -141,7 +131,7 @@ static int sinusoid(ie_stream *s, ie_tensor y, ie_tensor v, float max_period)
     bench_profile *p = profile_of(s);
     const double start = bench_seconds(p->busy);
     const int code = p->ops->sinusoid(p->stream, y, v, max_period);
-    note(p, start, 0, "sinusoid %d", (int)y.dim[1]);
+    note_stream(p, start, "sinusoid", y);
     return code;
 }
 

@@ -11,7 +11,7 @@
 enum { BENCH_PROFILE_ROWS = 192 };
 
 typedef struct bench_profile_row {
-    char what[112];
+    char what[IE_OPERATION_TEXT];
     int calls;
     double flop, seconds; /* of all calls */
 } bench_profile_row;

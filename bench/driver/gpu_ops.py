@@ -6,7 +6,8 @@ Prints JSON lines: the card's matrix rate (8192^3, bf16, random data) and copy b
 and written), then a line a row. PyTorch's side of a row is the library call plus the passes that it
 needs around it (group norm, film, SiLU, resampling, residual), channels last; moments are not asked
 of it. Both sides are timed as a recorded piece of work without the host, with operands that rotate.
-`roof_us` is the larger of flop / rate and bytes / bandwidth.
+`roof_us` is the larger of flop / rate and bytes / bandwidth; `predicted_us` is what was predicted
+for an H200 before anything was measured, under the name of `imagen-editor inspect --operations`.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -208,11 +209,12 @@ class Ours:
             raise ValueError(f"bench_ops failed at: {line}")
         return said
 
-    def row(self, row: gpu_rows.Row) -> tuple[float, float]:
-        """FLOP and bytes of a run."""
+    def row(self, row: gpu_rows.Row) -> dict[str, Any]:
+        """What a run costs, what it is predicted to take on an H200, and its name."""
         keys = " ".join(f"{key}={value}" for key, value in row.items() if key != "kind")
-        _, flop, bytes_ = self.ask(f"row {row['kind']} {keys}").split()
-        return float(flop), float(bytes_)
+        _, flop, bytes_, predicted, name = self.ask(f"row {row['kind']} {keys}").split(" ", 4)
+        return {"name": name, "flop": float(flop), "bytes": float(bytes_),
+                "predicted_us": 1e6 * float(predicted)}
 
     def run(self) -> tuple[float, float]:
         return float(self.ask(f"run {self.count}")), 0.0
@@ -226,8 +228,8 @@ class Ours:
 
 
 def time_row(row: gpu_rows.Row, ours: Ours, card: dict[str, Any], device: str) -> dict[str, Any]:
-    flop, bytes_ = ours.row(row)
-    roof = max(flop / card["matrix_flops"], bytes_ / card["copy_bytes_per_s"])
+    told = ours.row(row)
+    roof = max(told["flop"] / card["matrix_flops"], told["bytes"] / card["copy_bytes_per_s"])
     count = max(COPIES, min(256, int(WORK / (2 * roof)) // COPIES * COPIES))
     ours.count = count if device == "cuda" else COPIES
     calls = torch_side(row, device)
@@ -237,8 +239,7 @@ def time_row(row: gpu_rows.Row, ours: Ours, card: dict[str, Any], device: str) -
         names.append("PyTorch")
     times = [[turn[0] for turn in turns] for turns in duel.rounds(turns, ROUNDS)]
     out = {
-        "bench": "op", "op": row["kind"], "name": gpu_rows.name(row), "lanes": row["lanes"],
-        "flop": flop, "bytes": bytes_, "roof_us": 1e6 * roof,
+        "bench": "op", "op": row["kind"], "lanes": row["lanes"], **told, "roof_us": 1e6 * roof,
         "ours_us": 1e6 * duel.quantile(times[0], 0.5),
         "percent_of_roof": 100 * roof / duel.quantile(times[0], 0.5),
     }
@@ -274,7 +275,7 @@ def main() -> int:
         try:
             print(json.dumps(time_row(row, ours, card, device)), flush=True)
         except (ValueError, torch.OutOfMemoryError) as error:
-            print(f"{gpu_rows.name(row)}: {error}", file=sys.stderr)
+            print(f"{row}: {error}", file=sys.stderr)
             failed += 1
         if device == "cuda":
             torch.cuda.empty_cache()

@@ -90,23 +90,3 @@ SMALL = [
 FULL = [row | {"lanes": lanes} for part in (BASE, SR, TEXT) for row in part for lanes in (2, 16)]
 FULL += [row | {"lanes": lanes} for row in LARGE for lanes in (1, 4) if row["kind"] != "sample"
          or lanes == 1]
-
-
-def name(row: Row) -> str:
-    """Short, and unlike any other row's."""
-    size, inputs, outputs = row["size"], row.get("inputs", 0), row.get("outputs", 0)
-    if row["kind"] == "conv":
-        text = f"{row['kernel']}x{row['kernel']} {size}x{size} {inputs}"
-        text += f"+{row['inputs2']}" if row.get("inputs2") else ""
-        text += f" to {outputs}" + (" stride 2" if row["stride"] > 1 else "")
-        text += ["", " up", " down"][row.get("resample", 0)]
-        text += " norm" if row.get("norm") else ""
-        text += " residual" if row.get("residual") else ""
-        text += " moments" if row.get("moments") else ""
-    elif row["kind"] == "attention":
-        text = f"{size} of {row['heads']}x{row['width']}, keys {row['text']}+{row['image']}"
-    elif row["kind"] == "linear":
-        text = f"{size} x {inputs} to {outputs}"
-    else:
-        text = f"{size} x {inputs}" if inputs else f"{size} x {size}"
-    return f"{row['kind']} {text}, {row.get('lanes', 1)} lanes"

@@ -112,6 +112,12 @@ class OurLanes(Ours):
         wall, busy = self._answer().split()
         return float(wall), float(busy)
 
+    def predict(self) -> float:
+        """Seconds of such a pass on an H200, before anything is measured."""
+        self.process.stdin.write(f"predict {self.lanes}\n")
+        self.process.stdin.flush()
+        return float(self._answer())
+
 
 def rounds_for(turns: list[Callable[[], tuple[float, float]]], seconds: float) -> int:
     """So many that they take about that long; the first passes make and record what they need."""
@@ -149,7 +155,7 @@ def one_row(theirs: Theirs, ours: OurLanes, lanes: int, options: Any) -> dict[st
     row = duel.compare(times, names, 0)
     flop = ours.flop * lanes / max(options.lanes)
     return {"bench": "step", "stage": Path(options.stage).name, "lanes": lanes, "flop": flop,
-            "compiled": options.compile,
+            "compiled": options.compile, "predicted_ms": 1e3 * ours.predict(),
             "tflops": flop / row["ours"]["median"] * 1e-9, "rounds": len(times[0]), **row}
 
 

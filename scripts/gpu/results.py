@@ -97,14 +97,14 @@ def step_table(rows: list[Row], rate: float) -> str:
         theirs = row["all"].get(name, 0)
         late = other["all"].get("compile max-autotune") if other else None
         lines.append([
-            key[0], str(key[1]), f"{row['ours']['median']:.2f}",
+            key[0], str(key[1]), f"{row['predicted_ms']:.2f}", f"{row['ours']['median']:.2f}",
             f"{row['tflops']:.0f}, {share:.0f} %", f"{theirs:.2f} ({name[6:]})",
             f"{theirs / row['ours']['median']:.2f}", f"{late:.2f}" if late else "-",
             f"{late / other['ours']['median']:.2f}" if late else "-",
             f"{row['relative_difference']:.0e}",
         ])
-    return table(["stage", "lanes", "ours, ms", "TFLOP/s, of the rate", "eager, ms", "ratio",
-                  "compiled, ms", "ratio", "differs"], lines)
+    return table(["stage", "lanes", "predicted, ms", "ours, ms", "TFLOP/s, of the rate",
+                  "eager, ms", "ratio", "compiled, ms", "ratio", "differs"], lines)
 
 
 def op_table(rows: list[Row]) -> str:
@@ -114,9 +114,10 @@ def op_table(rows: list[Row]) -> str:
             continue
         theirs = [f"{row['torch_us']:.1f}", f"{row['ratio']:.2f} ({row['ratio_p10']:.2f} - "
                   f"{row['ratio_p90']:.2f})"] if "torch_us" in row else ["-", "-"]
-        lines.append([row["name"], f"{row['ours_us']:.1f}", f"{row['percent_of_roof']:.0f} %",
-                      *theirs])
-    return table(["operation", "ours, us", "of the roof", "PyTorch, us", "ratio"], lines)
+        lines.append([row["name"], str(row["lanes"]), f"{row['predicted_us']:.1f}",
+                      f"{row['ours_us']:.1f}", f"{row['percent_of_roof']:.0f} %", *theirs])
+    return table(["operation", "lanes", "predicted, us", "ours, us", "of the roof", "PyTorch, us",
+                  "ratio"], lines)
 
 
 def edit_table(rows: list[Row]) -> str:
@@ -131,7 +132,7 @@ def card_text(rows: list[Row]) -> str:
     rate, copy = card.get("matrix_flops", 0), card.get("copy_bytes_per_s", 0)
     text = (f"**{first['card']}**, driver {first['driver']}, {first['date']}, commit "
             f"{first['commit']}: 8192^3 in bf16 {rate * 1e-12:.0f} TFLOP/s, copies "
-            f"{copy * 1e-12:.2f} TB/s.\n\n")
+            f"{copy * 1e-12:.2f} TB/s. Predicted is for an H200, as inspect --operations does.\n\n")
     return text + step_table(rows, rate) + edit_table(rows) + op_table(rows)
 
 

@@ -150,6 +150,61 @@ static void an_engine_predicts_on_a_described_device_alone(void **state)
     assert_true(info.text_seconds == 0 && info.stages[0].forward_seconds[1] == 0);
 }
 
+static double flop_and_seconds(const ie_operation_info *o, int count, double *seconds)
+{
+    double flop = 0;
+    *seconds = 0;
+    for (int i = 0; i < count; i++) {
+        flop += o[i].flop;
+        *seconds += o[i].matrix_seconds + o[i].memory_seconds + o[i].launch_seconds;
+    }
+    return flop;
+}
+
+static void near(double a, double b)
+{
+    assert_true(b > 0 && fabs(a - b) < 1e-9 * b);
+}
+
+/* Every operation of a pass is in the table, whatever room it has. */
+static void operations_add_up_to_the_pass(void **state)
+{
+    (void)state;
+    ie_error err = {0};
+    ie_options o;
+    ie_options_default(&o);
+    o.precision = IE_PRECISION_BF16;
+    o.device = "cuda:h200";
+    ie_engine *engine = NULL;
+    ie_engine_info info;
+    static ie_operation_info all[160];
+    double seconds;
+    int count = 160;
+    assert_int_equal(ie_engine_open(&engine, full, &o, &err), IE_OK);
+    ie_engine_describe(engine, &info);
+    assert_int_equal(ie_engine_operations(engine, -1, 1, all, &count, &err), IE_OK);
+    near(flop_and_seconds(all, count, &seconds), info.text_flop);
+    near(seconds, info.text_seconds);
+    for (int stage = 0; stage < info.stage_count; stage++) {
+        const ie_stage_info *s = &info.stages[stage];
+        count = 160;
+        assert_int_equal(ie_engine_operations(engine, stage, 1, all, &count, &err), IE_OK);
+        assert_in_range(count, 20, 159);
+        near(flop_and_seconds(all, count, &seconds), s->forward_flop);
+        near(seconds, s->forward_seconds[0]);
+        count = 3;
+        assert_int_equal(ie_engine_operations(engine, stage, 2, all, &count, &err), IE_OK);
+        assert_int_equal(count, 3);
+        assert_string_equal(all[2].name, "others");
+        (void)flop_and_seconds(all, count, &seconds);
+        near(seconds, s->forward_seconds[1]);
+    }
+    assert_int_equal(ie_engine_operations(engine, 0, 3, all, &count, &err), IE_BAD_ARGUMENT);
+    assert_int_equal(ie_engine_operations(engine, 9, 1, all, &count, &err), IE_BAD_ARGUMENT);
+    assert_int_equal(ie_engine_operations(NULL, 0, 1, all, &count, &err), IE_BAD_ARGUMENT);
+    ie_engine_close(&engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +213,7 @@ int main(void)
         cmocka_unit_test(nothing_is_faster_than_the_roofline),
         cmocka_unit_test(what_is_done_around_a_product_is_a_kernel_more),
         cmocka_unit_test(an_engine_predicts_on_a_described_device_alone),
+        cmocka_unit_test(operations_add_up_to_the_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
