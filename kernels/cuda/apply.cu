@@ -181,6 +181,7 @@ PTX_INLINE void walk_halves(const Column<N> &column, const Apply &a, int begin, 
 
 template <int N> __global__ void __launch_bounds__(APPLY_THREADS, 2) apply_kernel(Apply a)
 {
+    wait_for_last_grid();
     constexpr int VECTORS = APPLY_TILE / N, ROWS = APPLY_THREADS / VECTORS;
     auto *const shared = reinterpret_cast<ApplyShared *>(dynamic_shared());
     const int channels = a.channels[0] + a.channels[1];

@@ -261,6 +261,7 @@ template <int D> PTX_INLINE void write_rows(const Attention &a, Softmax<D> &r, i
 
 template <int D> __global__ void __launch_bounds__(ATTENTION_THREADS) attention_kernel(Attention a)
 {
+    wait_for_last_grid();
     constexpr int TILE = KEYS<D>;
     constexpr uint32_t TILE_BYTES = TILE * D * sizeof(bf16);
     const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;

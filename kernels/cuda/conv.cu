@@ -42,6 +42,7 @@ enum { PAD_THREADS = 256, CHUNK = 8 };
 
 __global__ void __launch_bounds__(PAD_THREADS) conv_pad_kernel(conv_pad_call c)
 {
+    wait_for_last_grid();
     const int64_t chunk = static_cast<int64_t>(blockIdx.x) * PAD_THREADS + threadIdx.x;
     if (chunk >= c.chunks) return;
     const int64_t row = chunk * CHUNK / c.padded;
@@ -77,6 +78,7 @@ PTX_INLINE spread merge(spread a, spread b)
 
 __global__ void __launch_bounds__(MERGED_OUTPUTS *MAX_GROUPS) conv_merge_kernel(conv_merge_call c)
 {
+    wait_for_last_grid();
     spread *shared = reinterpret_cast<spread *>(dynamic_shared());
     const int group = static_cast<int>(threadIdx.x) / MERGED_OUTPUTS;
     const int o = static_cast<int>(blockIdx.x * MERGED_OUTPUTS + threadIdx.x % MERGED_OUTPUTS);

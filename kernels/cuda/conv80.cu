@@ -65,6 +65,7 @@ template <class TILE> PTX_INLINE float4 *sums_of_part(const conv80_call &c, unsi
 template <class TILE, int BLOCKS>
 __global__ void __launch_bounds__(TILE::threads, BLOCKS) conv80_kernel(conv80_call c)
 {
+    wait_for_last_grid();
     const placed<TILE> tile(c);
     const uint32_t ring = shared_address(dynamic_shared());
     const int begin = TILE::parts ? static_cast<int>(blockIdx.z) * c.part_steps : 0;
@@ -110,6 +111,7 @@ __global__ void __launch_bounds__(TILE::threads, BLOCKS) conv80_kernel(conv80_ca
 template <class TILE>
 __global__ void __launch_bounds__(TILE::threads) conv80_add_kernel(conv80_call c)
 {
+    wait_for_last_grid();
     conv80_sums<TILE> sums = {};
     for (int part = 0; part < c.parts; part++) {
         const float4 *from = sums_of_part<TILE>(c, static_cast<unsigned>(part));

@@ -295,6 +295,7 @@ __global__ void __launch_bounds__(THREADS, 1)
     }
     cluster_arrive(); /* all barriers are there before anybody's copies and arrivals */
     cluster_wait();
+    wait_for_last_grid();
     const int first = static_cast<int>(blockIdx.x) / job.plan.cluster;
     const int clusters = static_cast<int>(gridDim.x) / job.plan.cluster;
     if (threadIdx.x < GROUP) {
@@ -319,6 +320,7 @@ __global__ void __launch_bounds__(GROUP)
     conv90_reduce_kernel(const __grid_constant__ conv90_job job)
 {
 #if PTX_SM90A
+    wait_for_last_grid();
     const int half = static_cast<int>(blockIdx.x) % 2, tile = static_cast<int>(blockIdx.x) / 2;
     const int column = static_cast<int>(blockIdx.y) * OUT_COLUMNS;
     const int o = column + static_cast<int>(threadIdx.x) % 8 * 4;

@@ -1,7 +1,7 @@
 /* cuda.cu - the table of the CUDA backend, and what a host program asks before it uses it.
  *
- * probe      word[0] = 1: a device that runs it runs the others, which are compiled for the same
- *            targets. One thread, 4 bytes.
+ * probe      word[0] = 1, 2 or 3: a device that runs it runs the others, which are compiled for the
+ *            same targets; 2 where that is sm_90 or later, 3 where it is sm_90a. One thread, 4 bytes.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cuda_ops.h"
@@ -10,7 +10,8 @@
 
 __global__ void __launch_bounds__(1) probe(int *word)
 {
-    *word = 1;
+    wait_for_last_grid();
+    *word = 1 + PTX_SM90 + PTX_SM90A;
 }
 
 int ie_cuda_probe(void)
@@ -24,7 +25,9 @@ int ie_cuda_probe(void)
         failed = static_cast<int>(code);
     }
     (void)cudaFree(word);
-    if (!failed && value != 1) failed = static_cast<int>(cudaErrorNotSupported);
+    /* Code for an older chip would not wait for the grid before, and has no conv90. */
+    const int arch = device_arch(), least = arch < 90 ? 1 : arch == 90 ? 3 : 2;
+    if (!failed && value < least) failed = static_cast<int>(cudaErrorNotSupported);
     return failed;
 }
 

@@ -1,14 +1,29 @@
 /* launch.h - how a launcher starts its kernel: by cudaLaunchKernelEx, which the simulator has too,
  * and with the name of a kernel that failed kept for whoever reports it.
  *
+ * On compute capability 9.0 and later a kernel may begin while the one before it in its stream ends
+ * (programmatic stream serialisation), which hides some of the gap between them. Every kernel here
+ * is launched so, and every thread of it calls wait_for_last_grid before it reads or writes what
+ * any kernel writes. It has to be every kernel: one that ended without having waited would let the
+ * next one go on while the one before still runs (tests/cuda/check_executed.py, and the simulator).
+ *
  * What is kept belongs to the calling thread and is read right after the failure
  * (engine/backend/backend_cuda.c). SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CUDA_LAUNCH_H
 #define IE_CUDA_LAUNCH_H
 
 #include "ops.h"
+#include "ptx.h"
 
 #include <cuda_runtime.h>
+
+/* What a kernel begins with; only constants (weights, parameters) may be touched before it. The
+ * next grid's blocks are let in as soon as there is room for them: they wait in turn. */
+PTX_INLINE void wait_for_last_grid()
+{
+    grid_dependency_wait();
+    grid_dependency_launch();
+}
 
 static inline cudaStream_t stream_of(ie_stream *s)
 {
@@ -50,18 +65,25 @@ template <class... P, class... A>
 int launch_cluster(void (*kernel)(P...), dim3 grid, dim3 block, dim3 cluster, size_t shared,
                    ie_stream *s, A... args)
 {
-    cudaLaunchAttribute attribute = {};
-    attribute.id = cudaLaunchAttributeClusterDimension;
-    attribute.val.clusterDim.x = cluster.x;
-    attribute.val.clusterDim.y = cluster.y;
-    attribute.val.clusterDim.z = cluster.z;
+    cudaLaunchAttribute attributes[2] = {};
+    unsigned count = 0;
+    if (device_arch() >= 90) {
+        attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (cluster.x * cluster.y * cluster.z > 1) {
+        attributes[count].id = cudaLaunchAttributeClusterDimension;
+        attributes[count].val.clusterDim.x = cluster.x;
+        attributes[count].val.clusterDim.y = cluster.y;
+        attributes[count++].val.clusterDim.z = cluster.z;
+    }
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = shared;
     config.stream = stream_of(s);
-    config.attrs = &attribute;
-    config.numAttrs = cluster.x * cluster.y * cluster.z > 1;
+    config.attrs = attributes;
+    config.numAttrs = count;
     cudaError_t code = cudaSuccess;
     if (shared > 48 << 10) {
         code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,

@@ -111,6 +111,7 @@ PTX_INLINE void write_output(float (&sums)[ROWS], const linear_row_call &c, int 
 template <class W>
 __global__ void __launch_bounds__(32 * WARPS, 3) linear_row_kernel(linear_row_call c)
 {
+    wait_for_last_grid();
     float *shared = reinterpret_cast<float *>(dynamic_shared());
     const int first = static_cast<int>(blockIdx.y) * ROWS,
               warp = static_cast<int>(threadIdx.x) / 32;

@@ -205,6 +205,7 @@ PTX_INLINE void part_moments(const SumOf &f, MomentsShared<ROWS> *shared, int pa
 
 template <int N> __global__ void __launch_bounds__(MOMENTS_THREADS, 2) moments_kernel(SumOf f)
 {
+    wait_for_last_grid();
     constexpr int ROWS = MOMENTS_THREADS * N / MOMENTS_TILE;
     auto *const shared = reinterpret_cast<MomentsShared<ROWS> *>(dynamic_shared());
     const int part = static_cast<int>(blockIdx.x) % f.parts;
@@ -235,6 +236,7 @@ template <int N> __global__ void __launch_bounds__(MOMENTS_THREADS, 2) moments_k
 template <int N>
 __global__ void __launch_bounds__(MOMENTS_THREADS) add_kernel(SumOf f, int64_t count)
 {
+    wait_for_last_grid();
     const int64_t at = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * N;
     if (at >= count) return;
     float x[1][N];

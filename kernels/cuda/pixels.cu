@@ -53,6 +53,7 @@ PTX_INLINE float gathered(const Gathered &g, int lane, int pixel, int c)
 
 template <int N> __global__ void __launch_bounds__(PIXEL_THREADS) gather_kernel(bf16 *y, Gathered g)
 {
+    wait_for_last_grid();
     const int at = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) * N;
     const int elements = g.pixels * g.channels, lane = static_cast<int>(blockIdx.y);
     if (at >= elements) return;
@@ -95,6 +96,7 @@ __global__ void __launch_bounds__(PIXEL_THREADS)
     mask_image_kernel(uint2 *__restrict__ y, const uint8_t *__restrict__ rgb,
                       const uint8_t *__restrict__ mask, int64_t pixels)
 {
+    wait_for_last_grid();
     const int64_t p = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (p >= pixels) return;
     const bool fill = mask[p] != 0;
@@ -157,6 +159,7 @@ PTX_INLINE float enlarged(const Enlarged &e, int i)
 
 __global__ void __launch_bounds__(PIXEL_THREADS) augment_kernel(float *__restrict__ y, Enlarged e)
 {
+    wait_for_last_grid();
     const int count = e.height * e.width * e.channels;
     const int block = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x), at = 4 * block;
     if (at >= count) return;
@@ -203,6 +206,7 @@ struct AddRows {
 __global__ void __launch_bounds__(PIXEL_THREADS)
     add_rows_kernel(float *y, AddRows p) /* y may be x */
 {
+    wait_for_last_grid();
     const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= p.channels) return;
     y[blockIdx.y * p.y_row + c] =

@@ -154,6 +154,24 @@ PTX_INLINE unsigned add_release(unsigned *address, unsigned value)
     return old;
 }
 
+/* ---- sm_90: grids that overlap; nothing on what lacks it --------------------------------------- */
+
+/* Until the grids before this one have ended, and what they wrote is there. */
+PTX_INLINE void grid_dependency_wait()
+{
+#if PTX_SM90
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+/* Once all blocks have said so, or ended, those of the next grid may begin. */
+PTX_INLINE void grid_dependency_launch()
+{
+#if PTX_SM90
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 #if PTX_SM90
 /* ---- sm_90: mbarriers ------------------------------------------------------------------------ */
 
@@ -324,19 +342,9 @@ PTX_INLINE void store_cluster(uint32_t mapped, float value)
     asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(mapped), "f"(value) : "memory");
 }
 
-/* ---- sm_90: programmatic launch -------------------------------------------------------------- */
+/* ---- sm_90: matrices ------------------------------------------------------------------------- */
 
-/* Before the first access to what an earlier grid reads or writes. */
-PTX_INLINE void grid_dependency_wait()
-{
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-}
-
-PTX_INLINE void grid_dependency_launch()
-{
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-}
-
+/* The reverse of ldmatrix_x4. */
 PTX_INLINE void stmatrix_x4(uint32_t row, const uint32_t (&in)[4])
 {
     asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(row),

@@ -30,6 +30,7 @@ constexpr int SAMPLE_ELEMENTS = 4 * SAMPLE_ROUNDS * SAMPLE_THREADS;
 __global__ void __launch_bounds__(SAMPLE_THREADS)
     noise_kernel(float *z, int count, uint64_t seed, uint32_t stage, uint32_t step)
 {
+    wait_for_last_grid();
     const int block = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (4 * block >= count) return;
     float normal[4];
@@ -248,6 +249,7 @@ PTX_INLINE void add_histogram(unsigned *to, const unsigned *histogram)
 template <class P>
 __global__ void __launch_bounds__(SAMPLE_THREADS) sample_clear_kernel(Sample<P> a)
 {
+    wait_for_last_grid();
     if (!is_dynamic(a)) return;
     Search *const search = search_of(a);
     const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); /* < DIGITS * BINS */
@@ -259,6 +261,7 @@ __global__ void __launch_bounds__(SAMPLE_THREADS) sample_clear_kernel(Sample<P> 
 template <class P>
 __global__ void __launch_bounds__(SAMPLE_THREADS) sample_predict_kernel(Sample<P> a)
 {
+    wait_for_last_grid();
     if (!is_dynamic(a)) return;
     unsigned *const histogram = sample_shared()->histogram;
     const ie_step &s = a.steps[blockIdx.y];
@@ -282,6 +285,7 @@ __global__ void __launch_bounds__(SAMPLE_THREADS) sample_predict_kernel(Sample<P
 template <class P>
 __global__ void __launch_bounds__(SAMPLE_THREADS) sample_count_kernel(Sample<P> a, int d)
 {
+    wait_for_last_grid();
     if (!is_dynamic(a)) return;
     SampleShared *const shared = sample_shared();
     Search *const search = search_of(a);
@@ -306,6 +310,7 @@ __global__ void __launch_bounds__(SAMPLE_THREADS) sample_count_kernel(Sample<P> 
 template <class P>
 __global__ void __launch_bounds__(SAMPLE_THREADS) sample_least_kernel(Sample<P> a)
 {
+    wait_for_last_grid();
     if (!is_dynamic(a)) return;
     SampleShared *const shared = sample_shared();
     Search *const search = search_of(a);
@@ -343,6 +348,7 @@ PTX_INLINE float find_limit(const Search *search, const ie_step &s, int count)
 template <class P>
 __global__ void __launch_bounds__(SAMPLE_THREADS) sample_update_kernel(Sample<P> a)
 {
+    wait_for_last_grid();
     const ie_step &s = a.steps[blockIdx.y];
     const bool dynamic = s.threshold == IE_THRESHOLD_DYNAMIC;
     float limit = s.threshold == IE_THRESHOLD_NONE ? INFINITY : 1.0f;

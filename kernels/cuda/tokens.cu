@@ -50,6 +50,7 @@ template <int N, class Y, class X>
 __global__ void __launch_bounds__(TOKEN_THREADS)
     norm_rows_kernel(Y *y, const X *x, NormRows p) /* may alias: no __restrict__ */
 {
+    wait_for_last_grid();
     float *const warps = reinterpret_cast<float *>(dynamic_shared());
     const int row = static_cast<int>(blockIdx.x);
     const int first = static_cast<int>(threadIdx.x) * N, step = static_cast<int>(blockDim.x) * N;
@@ -136,6 +137,7 @@ int ie_cuda_rms_norm(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor w, ie_ten
 __global__ void __launch_bounds__(TOKEN_THREADS)
     sinusoid_kernel(float *y, const float *v, int64_t row, int half, float max_period)
 {
+    wait_for_last_grid();
     const int k = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (k >= half) return;
     const double share = static_cast<double>(k) / half;
@@ -163,6 +165,7 @@ __global__ void __launch_bounds__(TOKEN_THREADS)
     embed_kernel(float *__restrict__ y, const T *__restrict__ table, const int *__restrict__ ids,
                  int channels)
 {
+    wait_for_last_grid();
     const int c = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x) * N;
     if (c >= channels) return;
     float v[N];
@@ -191,6 +194,7 @@ template <int N>
 __global__ void __launch_bounds__(TOKEN_THREADS)
     gated_gelu_kernel(bf16 *__restrict__ y, const bf16 *__restrict__ x, int width)
 {
+    wait_for_last_grid();
     const int f = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x) * N;
     if (f >= width) return;
     const bf16 *from = x + static_cast<int64_t>(blockIdx.x) * 2 * width + f;

@@ -4,6 +4,7 @@
 
 __global__ void asks_too_much(int *word)
 {
+    wait_for_last_grid();
     *word = 0;
 }
 

@@ -1,6 +1,7 @@
 /* cudasim_order.cu - pairs of kernels that differ in one thing that orders: without it the race
  * checker reports, with it the checker is silent. Compiled with the hooks of -fsanitize=thread.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
 #include "ptx.h"
 #include "support.h"
 
@@ -143,6 +144,74 @@ static void test_global(void **)
     check("race write/write at global", bytes);
 }
 
+/* ---- grids that overlap ---------------------------------------------------------------------- */
+
+static __global__ void writes(int *data, int)
+{
+    grid_dependency_wait();
+    data[threadIdx.x] = 1;
+}
+
+static __global__ void reads(int *data, int ordered)
+{
+    int value = ordered ? 0 : data[threadIdx.x];
+    grid_dependency_wait();
+    if (ordered) value = data[threadIdx.x];
+    data[128 + threadIdx.x] = value;
+}
+
+static __global__ void overwrites(int *data, int ordered)
+{
+    if (ordered) grid_dependency_wait();
+    data[threadIdx.x] = 2;
+    grid_dependency_wait();
+}
+
+static __global__ void reads_constant(int *data, int)
+{
+    const int value = data[64 + threadIdx.x]; /* written by the host alone */
+    grid_dependency_wait();
+    data[threadIdx.x] = value;
+}
+
+/* `writes`, then the kernel, twice; the kernel may begin early. */
+static void run_after(void (*kernel)(int *, int), int variant)
+{
+    Device<int> data(256);
+    data.zero();
+    cudaStream_t stream;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaLaunchAttribute overlap = {};
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = dim3(1);
+    config.blockDim = dim3(64);
+    config.stream = stream;
+    config.attrs = &overlap;
+    config.numAttrs = 1;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(cudaLaunchKernelEx(&config, writes, data.data(), variant), 0);
+        assert_int_equal(cudaLaunchKernelEx(&config, kernel, data.data(), variant), 0);
+    }
+    assert_int_equal(cudaStreamSynchronize(stream), 0);
+    cudaStreamDestroy(stream);
+}
+
+static void test_grids_overlap(void **)
+{
+    expect_report(97, "write of what the next grid has read before its griddepcontrol.wait",
+                  [] { run_after(reads, NONE); });
+    cudasim::config().async = cudasim::Async::eager; /* and where they do not overlap */
+    expect_report(97, "read before griddepcontrol.wait of what a grid has written",
+                  [] { run_after(reads, NONE); });
+    cudasim::config() = cudasim::Config();
+    expect_report(97, "write before griddepcontrol.wait", [] { run_after(overwrites, NONE); });
+    run_after(reads, ORDERED);
+    run_after(overwrites, ORDERED);
+    run_after(reads_constant, ORDERED);
+}
+
 /* ---- launches, bounds, initialisation -------------------------------------------------------- */
 
 static __global__ void read_one(int *data, int at)
@@ -185,6 +254,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_global),
+        cmocka_unit_test(test_grids_overlap),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_launches_are_ordered),
     };

@@ -46,6 +46,26 @@ static void test_barriers(void **)
     expect(99, "barrier 2 is used with 64 and with 128 threads", barrier_of_two_sizes);
 }
 
+static __global__ void half_waits_for_last_grid(int *)
+{
+    if (threadIdx.x < 64) grid_dependency_wait();
+}
+
+static void test_grid_dependency(void **)
+{
+    expect_report(99, "ends without griddepcontrol.wait, and its grid may begin early", [] {
+        cudaLaunchAttribute overlap = {};
+        overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        overlap.val.programmaticStreamSerializationAllowed = 1;
+        cudaLaunchConfig_t config = {};
+        config.gridDim = dim3(1);
+        config.blockDim = dim3(128);
+        config.attrs = &overlap;
+        config.numAttrs = 1;
+        cudaLaunchKernelEx(&config, half_waits_for_last_grid, static_cast<int *>(nullptr));
+    });
+}
+
 static __global__ void lane_outside_mask(int *)
 {
     __shfl_sync(0xffffu, 1, 0);
@@ -273,10 +293,11 @@ static void test_tensor_maps(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_barriers),      cmocka_unit_test(test_warps),
-        cmocka_unit_test(test_copies),        cmocka_unit_test(test_mbarriers),
-        cmocka_unit_test(test_tensor_cores),  cmocka_unit_test(test_spinning),
-        cmocka_unit_test(test_launch_limits), cmocka_unit_test(test_tensor_maps),
+        cmocka_unit_test(test_barriers),        cmocka_unit_test(test_warps),
+        cmocka_unit_test(test_copies),          cmocka_unit_test(test_mbarriers),
+        cmocka_unit_test(test_tensor_cores),    cmocka_unit_test(test_spinning),
+        cmocka_unit_test(test_launch_limits),   cmocka_unit_test(test_tensor_maps),
+        cmocka_unit_test(test_grid_dependency),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -2,7 +2,7 @@
  * them, graphs repeat what was captured, and errors are returned.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
-#include "cuda_runtime.h"
+#include "ptx.h"
 #include "support.h"
 
 static __global__ void add(int *data, int value)
@@ -133,6 +133,78 @@ static void test_graphs(void **)
     cudaGetLastError();
 }
 
+/* Reads before it waits: what it sees shows when it began. */
+static __global__ void reads_early(int *data, int value)
+{
+    const int before = data[threadIdx.x];
+    grid_dependency_wait();
+    data[threadIdx.x] = before + value;
+}
+
+static void launch_overlapping(int *data, int value, cudaStream_t stream)
+{
+    cudaLaunchAttribute overlap = {};
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = dim3(1);
+    config.blockDim = dim3(4);
+    config.stream = stream;
+    config.attrs = &overlap;
+    config.numAttrs = 1;
+    assert_int_equal(cudaLaunchKernelEx(&config, reads_early, data, value), cudaSuccess);
+}
+
+/* A grid that may begins before the one before has run where work is late, in a graph too; not
+ * where a copy comes between, and never in the null stream. */
+static void test_grids_overlap(void **)
+{
+    Device<int> data(4);
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    const auto result = [&](cudasim::Async async, const std::function<void()> &work) {
+        cudasim::config().async = async;
+        data.zero();
+        work();
+        assert_int_equal(cudaStreamSynchronize(stream), 0);
+        cudasim::config() = cudasim::Config();
+        return first(data);
+    };
+    const auto two = [&] {
+        launch(add, data.data(), 5, stream);
+        launch_overlapping(data.data(), 1, stream);
+    };
+    assert_int_equal(result(cudasim::Async::lazy, two), 1);
+    assert_int_equal(result(cudasim::Async::eager, two), 6);
+    const auto three = [&] { /* the third begins before the second goes on */
+                             two();
+                             launch_overlapping(data.data(), 1, stream);
+    };
+    assert_int_equal(result(cudasim::Async::lazy, three), 6);
+    const auto apart = [&] {
+        launch(add, data.data(), 5, stream);
+        cudaMemsetAsync(data.data(), 0, 4, stream);
+        launch_overlapping(data.data(), 1, stream);
+    };
+    assert_int_equal(result(cudasim::Async::lazy, apart), 1);
+    const auto null_stream = [&] {
+        launch(add, data.data(), 5, nullptr);
+        launch_overlapping(data.data(), 1, nullptr);
+    };
+    assert_int_equal(result(cudasim::Async::lazy, null_stream), 6);
+    assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), 0);
+    two();
+    assert_int_equal(cudaStreamEndCapture(stream, &graph), 0);
+    assert_int_equal(cudaGraphInstantiate(&exec, graph, 0), 0);
+    const auto replay = [&] { assert_int_equal(cudaGraphLaunch(exec, stream), 0); };
+    assert_int_equal(result(cudasim::Async::lazy, replay), 1);
+    cudaGraphExecDestroy(exec);
+    cudaGraphDestroy(graph);
+    cudaStreamDestroy(stream);
+}
+
 static void test_errors(void **)
 {
     Device<int> data(4);
@@ -168,11 +240,9 @@ static void test_host_code_in_c(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_lazy_stream),
-        cmocka_unit_test(test_events),
-        cmocka_unit_test(test_graphs),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_fresh_memory_is_nan),
+        cmocka_unit_test(test_lazy_stream),    cmocka_unit_test(test_events),
+        cmocka_unit_test(test_graphs),         cmocka_unit_test(test_grids_overlap),
+        cmocka_unit_test(test_errors),         cmocka_unit_test(test_fresh_memory_is_nan),
         cmocka_unit_test(test_host_code_in_c),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

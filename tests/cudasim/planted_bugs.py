@@ -45,6 +45,18 @@ class Bug:
     says: str  # a regular expression
 
 
+# What mirror_kernel does with a number, and what it must not do.
+MIRROR = """    const float sum = constant[i];
+    grid_dependency_wait();
+    grid_dependency_launch();
+    y[i] = x[n - 1 - i] + sum;
+"""
+MIRROR_READS_EARLY = """    const float sum = x[n - 1 - i] + constant[i];
+    grid_dependency_wait();
+    grid_dependency_launch();
+    y[i] = sum;
+"""
+
 BUGS = [
     # ---- copies and barriers --------------------------------------------------------------------
     Bug("no __syncthreads in the ring of cp.async", "gemm.cu",
@@ -131,6 +143,18 @@ BUGS = [
         "race write->read at shared|uninitialised shared memory"),
     Bug("multicast to the own block alone", "cluster_sm90.cu", "loaded, 0, row, 3)",
         "loaded, 0, row, 1 << rank)", "test_cluster", "plain", "DEADLOCK in cluster_sums_kernel"),
+    # ---- grids that overlap ---------------------------------------------------------------------
+    Bug("a grid that does not wait for the one before", "grids.cu",
+        "    grid_dependency_wait();\n", "", "test_overlap", "plain",
+        "mirror_kernel.* ends without griddepcontrol.wait"),
+    Bug("a read before the wait for the grid before", "grids.cu", MIRROR, MIRROR_READS_EARLY,
+        "test_overlap", "plain", WRONG),
+    Bug("the same read, seen as a race", "grids.cu", MIRROR, MIRROR_READS_EARLY, "test_overlap",
+        "races", "before (its )?griddepcontrol.wait.*grids.cu"),
+    Bug("a write before the wait for the grid before", "grids.cu", MIRROR,
+        "    y[i] = 0;\n" + MIRROR, "test_overlap", "plain", WRONG),
+    Bug("the same write, seen as a race", "grids.cu", MIRROR, "    y[i] = 0;\n" + MIRROR,
+        "test_overlap", "races", "write before griddepcontrol.wait.*grids.cu"),
     # ---- tensor copies and wgmma ----------------------------------------------------------------
     Bug("the producer ignores the empty barrier", "conv_sm90.cu",
         "        mbarrier_wait(ring.empty + 8 * stage, phase ^ 1);\n", "", "test_conv", "plain",
@@ -208,6 +232,9 @@ BUGS = [
         "mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 p, [%0], %1;",
         "mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 p, [%0], 0;", "test_conv", "ptx",
         f"{WRONG}|mbarrier|DEADLOCK"),
+    Bug("asm: a launch where the wait for the grid before should be", "ptx.h",
+        '"griddepcontrol.wait;"', '"griddepcontrol.launch_dependents;"', "test_overlap", "ptx",
+        "mirror_kernel.* ends without griddepcontrol.wait"),
     Bug("asm: stmatrix of registers in another order", "ptx.h",
         "stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};",
         "stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%3,%2,%4};", "test_small_product",
@@ -310,7 +337,8 @@ class Workshop:
         if bug.file != "ptx.h":
             return bug.file
         return {"test_gemm": "gemm.cu", "test_attention": "attention.cu", "test_conv":
-                "conv_sm90.cu", "test_small_product": "products_sm90.cu"}[bug.test]
+                "conv_sm90.cu", "test_small_product": "products_sm90.cu",
+                "test_overlap": "grids.cu"}[bug.test]
 
     def plant(self, bug, number):
         mutant = self.folder / str(number)

@@ -110,7 +110,32 @@ static void test_cluster(void **)
     });
 }
 
-const std::vector<CMUnitTest> tests_sm90 = {cmocka_unit_test(test_cluster)};
+static void test_overlap(void **)
+{
+    const int blocks = 3, n = 64 * blocks, times = 4;
+    const auto x = normal_floats(n, 0, 1), constant = normal_floats(n, 0, 1);
+    std::vector<float> from = x, to(n);
+    for (int t = 0; t < times; t++, from.swap(to)) {
+        for (int i = 0; i < n; i++) to[i] = from[n - 1 - i] + constant[i];
+    }
+    const Expected expected = {std::vector<double>(from.begin(), from.end()),
+                               std::vector<double>(n, 1e-6)};
+    Device<float> dx(n), dy(n);
+    const Device<float> dc(constant);
+    cudaStream_t stream;
+    assert_int_equal(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), 0);
+    for_each_order([&](const char *order) {
+        dx.upload(x);
+        dy.zero();
+        assert_int_equal(run_mirrors(dx.data(), dc.data(), dy.data(), blocks, times, stream), 0);
+        assert_int_equal(cudaStreamSynchronize(stream), 0);
+        check_close(order, dx.download(), expected);
+    });
+    assert_int_equal(cudaStreamDestroy(stream), 0);
+}
+
+const std::vector<CMUnitTest> tests_sm90 = {cmocka_unit_test(test_cluster),
+                                            cmocka_unit_test(test_overlap)};
 const std::vector<CMUnitTest> tests_sm90a = {
     cmocka_unit_test(test_conv),
     cmocka_unit_test(test_small_product),

@@ -222,6 +222,7 @@ CUDASIM_INLINE void store_cluster(uint32_t mapped, float value)
 }
 CUDASIM_INLINE void grid_dependency_wait()
 {
+    cudasim::grid_dependency_wait();
 }
 CUDASIM_INLINE void grid_dependency_launch()
 {

@@ -1,5 +1,5 @@
-/* grids.cu - test kernels: blocks of a grid that synchronise through global memory, and warps of a
- * block that do through named barriers.
+/* grids.cu - test kernels: blocks of a grid that synchronise through global memory, warps of a block
+ * that do through named barriers, and grids that overlap.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels.h"
 #include "ptx.h"
@@ -98,4 +98,37 @@ cudaError_t run_hand_over(const float *x, float *y, int rounds, cudaStream_t str
 {
     return launch(launch_config(dim3(1), dim3(128), 2 * 64 * sizeof(float), stream),
                   hand_over_kernel, x, y, rounds);
+}
+
+/* The constant is read before the grids before have ended. */
+__global__ void mirror_kernel(const float *x, const float *constant, float *y, int n)
+{
+    const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    const float sum = constant[i];
+    grid_dependency_wait();
+    grid_dependency_launch();
+    y[i] = x[n - 1 - i] + sum;
+}
+
+static cudaError_t run_mirror(const float *x, const float *constant, float *y, int blocks,
+                              cudaStream_t stream)
+{
+    cudaLaunchConfig_t config = launch_config(dim3(blocks), dim3(64), 0, stream);
+    cudaLaunchAttribute overlap = {};
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    config.attrs = &overlap;
+    config.numAttrs = 1;
+    return launch(config, mirror_kernel, x, constant, y, blocks * 64);
+}
+
+cudaError_t run_mirrors(float *x, const float *constant, float *y, int blocks, int times,
+                        cudaStream_t stream)
+{
+    cudaError_t code = cudaSuccess;
+    for (int i = 0; i < times && code == cudaSuccess; i++) {
+        code = i % 2 ? run_mirror(y, constant, x, blocks, stream)
+                     : run_mirror(x, constant, y, blocks, stream);
+    }
+    return code;
 }

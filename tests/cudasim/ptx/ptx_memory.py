@@ -261,6 +261,10 @@ def warpgroup(ops, parts, args):
             + results(ops, args[0], "f32", "d_"))
 
 
+def dependency(ops, parts, args):
+    return "grid_dependency_wait();" if parts[1] == "wait" else ";"
+
+
 def nothing(ops, parts, args):
     return ";"
 
@@ -270,7 +274,7 @@ MEMORY = {
     "cvta": address_conversion, "bar": barrier, "barrier": barrier, "shfl": shuffle, "vote": vote,
     "fence": fence, "membar": lambda ops, parts, args: "fence();", "mbarrier": mbarrier,
     "cp": copy, "ldmatrix": load_matrix, "stmatrix": store_matrix, "mma": multiply,
-    "wgmma": warpgroup, "setmaxnreg": nothing, "griddepcontrol": nothing, "prefetch": nothing,
+    "wgmma": warpgroup, "setmaxnreg": nothing, "griddepcontrol": dependency, "prefetch": nothing,
     "nanosleep": lambda ops, parts, args: "yield();",
     "mapa": lambda ops, parts, args: ops.write(
         args[0], "u32", f"map_shared({ops.read(args[1], 'u32')}, {ops.read(args[2], 'u32')})"),

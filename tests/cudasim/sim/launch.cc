@@ -63,8 +63,8 @@ static bool fits_on_chip(const Grid &grid)
     const size_t by_shared = (SHARED_MAX + 1024) / (grid.shared_bytes + 1024);
     const size_t per = std::min({by_threads, by_shared, size_t{32}});
     const size_t blocks = size_t{grid.grid.x} * grid.grid.y * grid.grid.z;
-    if (blocks <= per * MULTIPROCESSORS && blocks > SLOTS) {
-        fail("a cooperative grid of %zu blocks: at most %zu are simulated", blocks, SLOTS);
+    if (blocks <= per * MULTIPROCESSORS && blocks > GRID_SLOTS) {
+        fail("a cooperative grid of %zu blocks: at most %zu are simulated", blocks, GRID_SLOTS);
     }
     return blocks <= per * MULTIPROCESSORS;
 }
@@ -77,7 +77,9 @@ static void read_attributes(const cudaLaunchConfig_t &config, Grid &grid)
         if (a.id == cudaLaunchAttributeClusterDimension) {
             grid.cluster = dim3(a.val.clusterDim.x, a.val.clusterDim.y, a.val.clusterDim.z);
         }
-        /* Programmatic serialisation lets a grid begin early; beginning late is as legal. */
+        if (a.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
+            grid.may_begin_early = a.val.programmaticStreamSerializationAllowed != 0;
+        }
     }
 }
 
@@ -125,12 +127,17 @@ cudaError_t launch_kernel(const cudaLaunchConfig_t &config, Kernel kernel)
                      problem);
         return remember_error(cudaErrorInvalidConfiguration);
     }
+    if (grid.may_begin_early && arch() < 90) {
+        std::fprintf(stderr, "cudasim: launch of %s refused: this chip begins no grid early\n",
+                     name_of(kernel.symbol).c_str());
+        return remember_error(cudaErrorNotSupported);
+    }
     if (grid.cooperative && !fits_on_chip(grid)) {
         return remember_error(cudaErrorCooperativeLaunchTooLarge);
     }
     if (cudasim_translated) use_translation(kernel, grid);
     note_launch(kernel.symbol);
-    return enqueue(config.stream, [grid] { run_grid(grid); });
+    return enqueue_grid(config.stream, std::make_shared<const Grid>(std::move(grid)));
 }
 } /* namespace cudasim */
 

@@ -16,7 +16,10 @@ struct Block;
 
 constexpr size_t SHARED_MAX = 227 << 10; /* bytes that a block may ask for (sm_90) */
 constexpr size_t SHARED_ALIGN = 1024;
-constexpr size_t SLOT_STRIDE = 1 << 20, SLOT_BYTES = 256 << 10, SLOTS = 512;
+constexpr size_t SLOT_STRIDE = 1 << 20, SLOT_BYTES = 256 << 10;
+/* Slots of the blocks of a grid that are alive together; then, twice, of a cluster that has begun
+ * before its grid's turn. */
+constexpr size_t GRID_SLOTS = 512, EARLY_SLOTS = 16, SLOTS = GRID_SLOTS + 2 * EARLY_SLOTS;
 constexpr size_t GLOBAL_BYTES = size_t{4} << 30;
 
 void *global_allocate(size_t bytes); /* null when there is no room */

@@ -48,7 +48,8 @@ void syncwarp(unsigned mask);
 uint64_t shuffle(unsigned mask, uint64_t value, int source_lane);
 unsigned ballot(unsigned mask, bool predicate);
 unsigned active_mask();
-void yield(); /* a step of a loop that waits for another thread */
+void yield();                /* a step of a loop that waits for another thread */
+void grid_dependency_wait(); /* for the grids before */
 
 enum Operation { ADD, MIN, MAX, EXCHANGE, OR, AND };
 template <class T> T atomic(T *address, T value, Operation operation);

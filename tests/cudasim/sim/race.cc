@@ -18,7 +18,7 @@ namespace cudasim
 
 Moment race_now(const Thread &thread)
 {
-    return {thread.block->index, thread.rank, thread.race.clock, thread.race.known};
+    return {thread.block->index, thread.rank, thread.race.clock, thread.race.known, !thread.waited};
 }
 
 Moment race_arrive(Thread &thread)
@@ -145,7 +145,14 @@ void race_atomic(Thread &thread, const void *address, bool acquire, bool release
 
 namespace
 {
-enum Flag : uint32_t { INITIALISED = 1, WRITTEN = 2, BY_ASYNC = 4, BY_ATOMIC = 8 };
+enum Flag : uint32_t {
+    INITIALISED = 1,
+    WRITTEN = 2,
+    BY_ASYNC = 4,
+    BY_ATOMIC = 8,
+    BY_A_GRID = 16, /* of global memory: since the host wrote it last */
+    KEPT = INITIALISED | BY_A_GRID
+};
 
 struct Cell {
     uint32_t epoch; /* what it says of threads is about this launch, or this block */
@@ -194,7 +201,7 @@ static void report(const char *what, const void *address, const Moment &by, uint
     const std::string line = line_of(pc);
     std::fprintf(stderr, "cudasim: %s", what);
     if (slot >= 0) {
-        const auto *base = machine.resident[static_cast<size_t>(slot)]->shared;
+        const auto *base = machine.slots[slot]->shared;
         std::fprintf(stderr, " at shared+%td", static_cast<const unsigned char *>(address) - base);
     } else {
         std::fprintf(stderr, " at global %p", address);
@@ -263,6 +270,21 @@ static const char *read_problem(const Touch &touch, const Cell &cell)
     return nullptr;
 }
 
+/* What must not happen while the grids before may still run; and what may not happen after it. */
+static const char *early_problem(const Touch &touch, const Cell &cell)
+{
+    if (touch.shared) return nullptr;
+    if (touch.by.early && touch.writes()) return "write before griddepcontrol.wait";
+    if (touch.by.early && (cell.flags & BY_A_GRID)) {
+        return "read before griddepcontrol.wait of what a grid has written";
+    }
+    if (touch.writes() && machine.early_launch && cell.epoch == machine.early_launch &&
+        cell.reader_clock[0]) {
+        return "write of what the next grid has read before its griddepcontrol.wait";
+    }
+    return nullptr;
+}
+
 static void remember_reader(const Touch &touch, Cell &cell)
 {
     const uint32_t me = identity(touch.by.block, touch.by.thread);
@@ -282,18 +304,20 @@ static void remember_reader(const Touch &touch, Cell &cell)
 /* True when it reported something: the rest of the access would say the same. */
 static bool touch_byte(const Touch &touch, const void *address, Cell &cell)
 {
+    const char *problem = early_problem(touch, cell);
     if (cell.epoch != touch.epoch) {
-        const uint32_t keep = touch.shared ? 0 : cell.flags & INITIALISED;
+        const uint32_t keep = touch.shared ? 0 : cell.flags & KEPT;
         cell = Cell();
         cell.epoch = touch.epoch;
         cell.flags = keep;
     }
     const uint32_t me = identity(touch.by.block, touch.by.thread);
     const bool both_atomic = touch.access == Access::atomic && (cell.flags & BY_ATOMIC);
-    const char *problem = nullptr;
     uint32_t other = me;
-    if ((cell.flags & WRITTEN) && !both_atomic &&
-        !is_before(cell.writer, cell.writer_clock, touch.by)) {
+    if (problem) {
+        /* said already */
+    } else if ((cell.flags & WRITTEN) && !both_atomic &&
+               !is_before(cell.writer, cell.writer_clock, touch.by)) {
         problem = touch.writes() ? "race write/write" : "race write->read";
         other = cell.writer;
     } else if (!touch.writes()) {
@@ -307,7 +331,7 @@ static bool touch_byte(const Touch &touch, const void *address, Cell &cell)
                 other = cell.reader[i];
             }
         }
-        cell.flags = INITIALISED | WRITTEN | (touch.is_async() ? BY_ASYNC : 0u) |
+        cell.flags = INITIALISED | WRITTEN | BY_A_GRID | (touch.is_async() ? BY_ASYNC : 0u) |
                      (touch.access == Access::atomic ? BY_ATOMIC : 0u);
         cell.writer = me;
         cell.writer_clock = touch.by.clock;
@@ -328,8 +352,8 @@ static bool in_bounds(const Moment &by, const unsigned char *first, unsigned byt
         report("access outside every allocation", first, by, identity(by.block, by.thread), pc);
         return false;
     }
-    if (static_cast<size_t>(slot) < machine.resident.size()) {
-        const Block &block = *machine.resident[static_cast<size_t>(slot)];
+    if (machine.slots[slot]) {
+        const Block &block = *machine.slots[slot];
         if (first >= block.shared && first + bytes <= block.shared + block.shared_bytes) {
             return true;
         }
@@ -347,8 +371,7 @@ void race_touch(const Moment &by, const void *address, unsigned bytes, Access ac
     if (slot < 0 && !is_global(address)) return;
     if (!in_bounds(by, first, bytes, slot, return_address)) return;
     const bool shared = slot >= 0;
-    const uint32_t epoch =
-        shared ? machine.resident[static_cast<size_t>(slot)]->generation : machine.launch;
+    const uint32_t epoch = shared ? machine.slots[slot]->generation : machine.launch;
     const Touch touch = {by, access, shared, epoch, return_address};
     Cell *cell = shared ? shared_cell(address) : global_cell(address);
     for (unsigned i = 0; i < bytes; i++) {
@@ -360,7 +383,9 @@ void race_initialised(const void *address, size_t bytes)
 {
     if (!race_build() || !is_global(address)) return;
     Cell *cell = global_cell(address);
-    for (size_t i = 0; i < bytes; i++) cell[i].flags |= INITIALISED;
+    for (size_t i = 0; i < bytes; i++) {
+        cell[i].flags = (cell[i].flags | INITIALISED) & ~static_cast<uint32_t>(BY_A_GRID);
+    }
 }
 
 void race_begin_launch()

@@ -34,6 +34,7 @@ struct Moment {
     unsigned block = 0, thread = 0;
     uint32_t clock = 0;
     KnownPtr known;
+    bool early = false; /* before its griddepcontrol.wait: earlier grids may still run */
 };
 
 struct RaceState {

@@ -51,10 +51,8 @@ uint32_t shared_address(const void *pointer)
 {
     const Block &own = *machine.self->block;
     const int slot = shared_slot(pointer);
-    if (slot < 0 || static_cast<size_t>(slot) >= machine.resident.size()) {
-        fail("%p is no address of shared memory", pointer);
-    }
-    const Block &block = *machine.resident[static_cast<size_t>(slot)];
+    if (slot < 0 || !machine.slots[slot]) fail("%p is no address of shared memory", pointer);
+    const Block &block = *machine.slots[slot];
     const auto offset = static_cast<const unsigned char *>(pointer) - block.shared;
     if (offset < 0 || offset > block.shared_bytes) {
         fail("%p is not inside dynamic shared memory", pointer);

@@ -1,10 +1,12 @@
 /* state.h - everything the simulator keeps about the running grid. One OS thread, one grid at a
  * time; the blocks that are alive together are those of one cluster, or all of a cooperative grid.
+ * A cluster of the next grid may have begun, and wait.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CUDASIM_STATE_H
 #define CUDASIM_STATE_H
 
 #include "fiber.h"
+#include "memory.h"
 #include "model.h"
 #include "race.h"
 
@@ -44,6 +46,7 @@ struct Thread {
     Block *block = nullptr;
     Fiber fiber;
     bool done = false;
+    bool waited = true; /* for the grids before; false where its grid may begin early */
     const char *waits_in = "";
     const void *waits_at = nullptr; /* return address */
 
@@ -115,6 +118,7 @@ struct Grid {
     unsigned threads = 0; /* per block */
     size_t shared_bytes = 0;
     bool cooperative = false;
+    bool may_begin_early = false; /* programmatic stream serialisation */
     const void *symbol = nullptr; /* of the kernel */
     std::function<void()> body;   /* one thread */
 };
@@ -123,12 +127,16 @@ struct Machine {
     Thread *self = nullptr; /* null while the host runs */
     Fiber host;
     const Grid *grid = nullptr;
-    std::vector<Block *> resident;              /* blocks that are alive, by slot */
-    size_t current = 0;                         /* index of the one that ran last */
+    std::vector<Block *> resident;              /* blocks that may run */
+    Block *current = nullptr;                   /* the one that ran last */
+    Block *slots[SLOTS] = {};                   /* blocks that are alive */
     std::vector<std::function<void()>> pending; /* asynchronous operations of any thread */
     std::vector<Thread *> spinning;
-    bool progress = false; /* somebody did more than spin */
-    uint32_t launch = 0;
+    bool progress = false;     /* somebody did more than spin */
+    uint32_t launch = 0;       /* of the running grid: unlike any other's */
+    uint32_t early_launch = 0; /* of the grid that has begun before its turn; 0: none has */
+    /* While a grid begins before its turn: its threads that wait for that. Null otherwise. */
+    std::vector<Thread *> *early = nullptr;
 };
 extern Machine machine;
 
@@ -139,9 +147,15 @@ void make_ready(Thread &thread);
 void park(const char *waits_in, const void *return_address);
 /* An operation that may take effect now or at any later time. */
 void add_pending(std::function<void()> operation);
+void run_pending(); /* one of them */
 bool happens_now(); /* for operations that a group completes: at issue, or when waited for */
 
-void run_grid(const Grid &grid);
+void run_ready();                /* until no thread can go on */
+[[noreturn]] void thread_ends(); /* the calling one */
+
+/* grid.cc: a grid from its first block to its last. `next`, or null, begins before it: one of its
+ * clusters runs until all of its threads wait for this grid to end. */
+void run_grid(const std::shared_ptr<const Grid> &grid, const std::shared_ptr<const Grid> &next);
 void thread_exits(Thread &thread); /* barriers no longer wait for it */
 
 /* fault.cc: while a grid runs */

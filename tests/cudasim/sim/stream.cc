@@ -5,6 +5,7 @@
 #include "stream.h"
 #include "config.h"
 #include "report.h"
+#include "state.h"
 
 #include <cstdint>
 #include <deque>
@@ -19,8 +20,14 @@ struct CUevent_st {
     CUgraph_st *graph = nullptr;
 };
 
-struct Item {
+/* A grid, or other work. */
+struct Task {
+    std::shared_ptr<const cudasim::Grid> grid;
     cudasim::Work work;
+};
+
+struct Item {
+    Task task;
     CUevent_st *waits_for = nullptr; /* until it has reached `recording` */
     uint64_t recording = 0;
 };
@@ -34,18 +41,26 @@ struct CUstream_st {
 
 struct CUgraph_st {
     cudaStream_t origin = nullptr;
-    std::vector<cudasim::Work> nodes; /* in an order that is legal */
+    std::vector<Task> nodes; /* in an order that is legal */
     std::set<cudaStream_t> joined;
 };
 
 struct CUgraphExec_st {
-    std::vector<cudasim::Work> nodes;
+    std::vector<Task> nodes;
 };
 
 namespace cudasim
 {
 static std::set<cudaStream_t> streams;
 static std::set<cudaEvent_t> events;
+
+/* The grid that comes next in the stream, when it begins before this one has run. */
+static std::shared_ptr<const Grid> begins_early(const CUstream_st &stream)
+{
+    if (stream.items.empty()) return nullptr;
+    const auto &next = stream.items.front().task.grid;
+    return next && next->may_begin_early && !happens_now() ? next : nullptr;
+}
 
 static void run_next(cudaStream_t stream)
 {
@@ -57,7 +72,8 @@ static void run_next(cudaStream_t stream)
             run_next(event.stream);
         }
     }
-    if (item.work) item.work();
+    if (item.task.grid) run_grid(item.task.grid, begins_early(*stream));
+    if (item.task.work) item.task.work();
 }
 
 void drain(cudaStream_t stream)
@@ -91,22 +107,33 @@ static void after_enqueue(cudaStream_t stream)
     }
 }
 
-cudaError_t enqueue(cudaStream_t stream, Work work)
+static cudaError_t enqueue_task(cudaStream_t stream, Task task)
 {
     if (!stream) { /* the null stream waits for the blocking ones, and nothing for longer */
         drain_blocking_streams();
-        work();
+        if (task.grid) run_grid(task.grid, nullptr);
+        if (task.work) task.work();
         return cudaSuccess;
     }
     if (!streams.count(stream)) return remember_error(cudaErrorInvalidResourceHandle);
     if (stream->graph) {
-        stream->graph->nodes.push_back(std::move(work));
+        stream->graph->nodes.push_back(std::move(task));
         stream->unjoined = stream != stream->graph->origin;
         return cudaSuccess;
     }
-    stream->items.push_back({std::move(work), nullptr, 0});
+    stream->items.push_back({std::move(task), nullptr, 0});
     after_enqueue(stream);
     return cudaSuccess;
+}
+
+cudaError_t enqueue(cudaStream_t stream, Work work)
+{
+    return enqueue_task(stream, {nullptr, std::move(work)});
+}
+
+cudaError_t enqueue_grid(cudaStream_t stream, std::shared_ptr<const Grid> grid)
+{
+    return enqueue_task(stream, {std::move(grid), nullptr});
 }
 
 static cudaError_t open_stream(cudaStream_t *stream, bool blocking)
@@ -188,7 +215,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         while (event->reached < event->recorded) run_next(event->stream);
         return cudaSuccess;
     }
-    stream->items.push_back({nullptr, event, event->recorded});
+    stream->items.push_back({{}, event, event->recorded});
     after_enqueue(stream);
     return cudaSuccess;
 }
@@ -292,8 +319,8 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
-    for (const Work &node : exec->nodes) {
-        const cudaError_t error = enqueue(stream, node);
+    for (const Task &node : exec->nodes) {
+        const cudaError_t error = enqueue_task(stream, node);
         if (error != cudaSuccess) return error;
     }
     return cudaSuccess;

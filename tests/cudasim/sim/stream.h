@@ -6,6 +6,7 @@
 #include "cuda_runtime_api.h"
 
 #include <functional>
+#include <memory>
 
 namespace cudasim
 {
@@ -13,6 +14,10 @@ using Work = std::function<void()>;
 
 /* Runs it now or later, in the stream's order, or appends it to the graph that is captured. */
 cudaError_t enqueue(cudaStream_t stream, Work work);
+/* The same for a grid: one that may begin early does before the grid that it follows, unless
+ * CUDASIM_ASYNC=eager. */
+struct Grid;
+cudaError_t enqueue_grid(cudaStream_t stream, std::shared_ptr<const Grid> grid);
 bool is_capturing(cudaStream_t stream);
 /* Everything that the null stream waits for: all streams but the non-blocking ones. */
 void drain_blocking_streams();
