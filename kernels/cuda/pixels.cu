@@ -93,8 +93,7 @@ PTX_INLINE float colour(uint8_t value, bool fill)
 }
 
 __global__ void __launch_bounds__(PIXEL_THREADS)
-    mask_image_kernel(uint2 *__restrict__ y, const uint8_t *__restrict__ rgb,
-                      const uint8_t *__restrict__ mask, int64_t pixels)
+    mask_image_kernel(uint2 *y, const uint8_t *rgb, const uint8_t *mask, int64_t pixels)
 {
     wait_for_last_grid();
     const int64_t p = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -157,7 +156,7 @@ PTX_INLINE float enlarged(const Enlarged &e, int i)
     return above * (1.0f - v.share) + below * v.share;
 }
 
-__global__ void __launch_bounds__(PIXEL_THREADS) augment_kernel(float *__restrict__ y, Enlarged e)
+__global__ void __launch_bounds__(PIXEL_THREADS) augment_kernel(float *y, Enlarged e)
 {
     wait_for_last_grid();
     const int count = e.height * e.width * e.channels;

@@ -47,8 +47,7 @@ PTX_INLINE float block_sum(float v, float *warps)
 }
 
 template <int N, class Y, class X>
-__global__ void __launch_bounds__(TOKEN_THREADS)
-    norm_rows_kernel(Y *y, const X *x, NormRows p) /* may alias: no __restrict__ */
+__global__ void __launch_bounds__(TOKEN_THREADS) norm_rows_kernel(Y *y, const X *x, NormRows p)
 {
     wait_for_last_grid();
     float *const warps = reinterpret_cast<float *>(dynamic_shared());
@@ -162,8 +161,7 @@ int ie_cuda_sinusoid(ie_stream *s, ie_tensor y, ie_tensor v, float max_period)
 
 template <int N, class T>
 __global__ void __launch_bounds__(TOKEN_THREADS)
-    embed_kernel(float *__restrict__ y, const T *__restrict__ table, const int *__restrict__ ids,
-                 int channels)
+    embed_kernel(float *y, const T *table, const int *ids, int channels)
 {
     wait_for_last_grid();
     const int c = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x) * N;
@@ -192,7 +190,7 @@ int ie_cuda_embed(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids)
 
 template <int N>
 __global__ void __launch_bounds__(TOKEN_THREADS)
-    gated_gelu_kernel(bf16 *__restrict__ y, const bf16 *__restrict__ x, int width)
+    gated_gelu_kernel(bf16 *y, const bf16 *x, int width)
 {
     wait_for_last_grid();
     const int f = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x) * N;

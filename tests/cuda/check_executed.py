@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""check_executed - was every kernel of the CUDA backend run by its tests?
+"""check_executed - was every kernel of the CUDA backend run by its tests? And does every one wait for
+the grid before it (kernels/cuda/launch.h)?
 
     tests/cuda/check_executed.py PROGRAM LAUNCHED [FILE ...]
 
@@ -8,7 +9,7 @@ in the program a line. It is compared with every __global__ in kernels/cuda but 
 which are for another chip and must not have run. A template counts as run when one of its
 instances was. A program with kernels translated from PTX runs those and no other (sim/launch.cc).
 
-    0  all were     1  some were not     2  usage
+    0  all were, and do     1  some were not, or do not     2  usage
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -21,18 +22,39 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
+WAIT = "wait_for_last_grid();"
+
+
+def body_of(text, at):
+    """From the opening brace at that place to the one that closes it."""
+    depth = 0
+    for end in range(at, len(text)):
+        depth += (text[end] == "{") - (text[end] == "}")
+        if depth == 0:
+            return text[at:end]
+    return text[at:]
+
+
+def kernels_in(path):
+    """Name of a kernel -> whether it waits for the grid before."""
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+    kernels = {}
+    for found in re.finditer(r"__global__\s+(.*?)\{", text, flags=re.S):
+        # What is left of the parameters, without the attributes.
+        head = re.sub(r"__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)", "", found.group(1))
+        name = re.search(r"(\w+)\s*\(", head).group(1)
+        kernels[name] = body_of(text, found.end() - 1).count(WAIT) == 1
+    return kernels
+
+
+def sources():
+    folder = ROOT / "kernels/cuda"
+    return sorted(folder.glob("*.cu")) + sorted(folder.glob("*.h"))
+
+
 def declared():
     """Name of a kernel -> its file."""
-    kernels = {}
-    for path in sorted((ROOT / "kernels/cuda").glob("*.cu")) + sorted(
-            (ROOT / "kernels/cuda").glob("*.h")):
-        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
-        for found in re.finditer(r"__global__\s+(.*?)\{", text, flags=re.S):
-            # What is left of the parameters, without the attributes.
-            head = re.sub(r"__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)", "", found.group(1))
-            name = re.search(r"(\w+)\s*\(", head)
-            kernels[name.group(1)] = path.name
-    return kernels
+    return {name: path.name for path in sources() for name in kernels_in(path)}
 
 
 def symbols(program):
@@ -72,8 +94,12 @@ def main():
         print(f"never run: {name} ({kernels[name]})")
     for name in sorted(ran & set(kernels) - wanted):
         print(f"run on a chip that it is not for: {name} ({kernels[name]})")
-    print(f"{len(wanted & ran)} of {len(wanted)} kernels were run")
-    return 0 if ran & set(kernels) == wanted else 1
+    hasty = [name for path in sources() for name, waits in kernels_in(path).items() if not waits]
+    for name in hasty:
+        print(f"does not wait for the grid before: {name} ({kernels[name]})")
+    print(f"{len(wanted & ran)} of {len(wanted)} kernels were run, "
+          f"{len(kernels) - len(hasty)} of {len(kernels)} wait for the grid before")
+    return 0 if ran & set(kernels) == wanted and not hasty else 1
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@
 
 Compiles the files of kernels/cuda/sources.cmake (or those given) for each target, which needs nvcc
 and no GPU, and demands of every kernel: no spilled register, no stack, no warning of the C75xx
-kind (wgmma that waits for nothing), and no more registers than kernels/cuda/registers.txt allows.
+kind (wgmma that waits for nothing), and no more registers than kernels/cuda/registers.txt allows;
+for sm_90 and later also, of its PTX, that no global memory is touched before griddepcontrol.wait,
+and none by ld.global.nc (kernels/cuda/launch.h).
 --show prints the numbers, a row per kernel and target, in the form of that file.
 
     0  all is well     1  it is not     2  usage     77  SKIP: no nvcc
@@ -64,9 +66,10 @@ def compile_file(nvcc, source, target):
         done = subprocess.run(
             [nvcc, "-O3", "-std=c++17", f"-gencode=arch=compute_{target},code=sm_{target}",
              "-Xptxas", "-v", "-diag-suppress", "177", "-Wno-deprecated-gpu-targets",
-             f"-I{ROOT / 'kernels'}", "-c", str(source), "-o", f"{folder}/out.o"],
-            text=True, capture_output=True)
-    return done.returncode, done.stdout + done.stderr
+             f"-I{ROOT / 'kernels'}", "--keep", "--keep-dir", folder, "-c", str(source), "-o",
+             f"{folder}/out.o"], text=True, capture_output=True)
+        ptx = "".join(path.read_text() for path in Path(folder).glob("*.ptx"))
+    return done.returncode, done.stdout + done.stderr, ptx
 
 
 def uses_in(said, target):
@@ -88,6 +91,24 @@ def uses_in(said, target):
             found.append(kernel)
             kernel = None
     return found
+
+
+def hasty(source, ptx, target):
+    """Sentences about kernels that touch what the grid before may still write."""
+    if int(re.match(r"\d+", target).group()) < 90:
+        return
+    touch = re.compile(r"\b(?:ld|st|atom|red|prefetch|cp\.async)(?!\S*\.(?:param|shared|const|local)\b"
+                       r"(?!::cluster\.global))\.\S+")
+    for entry in re.finditer(r"\.entry (\w+)(.*?)\n\}", ptx, flags=re.S):
+        where = f"{plain_name(entry.group(1))} ({source.name}, sm_{target})"
+        before, wait, _ = entry.group(2).partition("griddepcontrol.wait")
+        early = touch.search(before)
+        if "ld.global.nc" in entry.group(2):
+            yield f"{where} reads by ld.global.nc"
+        if not wait:
+            yield f"{where} never waits for the grid before"
+        elif early:
+            yield f"{where} has {early.group()} before griddepcontrol.wait"
 
 
 def complaints(source, said, uses, allowed):
@@ -127,13 +148,14 @@ def main():
     bad, everything = 0, []
     for source in arguments.files or sources():
         for target in arguments.targets.split(","):
-            code, said = compile_file(nvcc, source, target)
+            code, said, ptx = compile_file(nvcc, source, target)
             uses = uses_in(said, target)
             everything += uses
             if code:
                 print(f"{source.name} does not compile for sm_{target}:\n{said[-4000:]}")
                 bad += 1
-            for sentence in complaints(source, said, uses, allowed):
+            for sentence in (*complaints(source, said, uses, allowed),
+                             *hasty(source, ptx, target)):
                 print(sentence, flush=True)
                 bad += 1
     if arguments.show:

@@ -46,6 +46,14 @@ class Mutation:
     mode: str
 
 
+WAIT = "    wait_for_last_grid();\n"
+UPDATE = WAIT + """    const ie_step &s = a.steps[blockIdx.y];
+    const bool dynamic = s.threshold == IE_THRESHOLD_DYNAMIC;
+    float limit = s.threshold == IE_THRESHOLD_NONE ? INFINITY : 1.0f;
+    if (dynamic) limit = find_limit(search_of(a), s, a.count);
+"""
+UPDATE_LATE = UPDATE.removeprefix(WAIT) + WAIT
+
 MUTATIONS = [
     Mutation("attention sees a key behind the end", "attention.cu", "if (key >= left) {",
              "if (key > left) {", "attention", "plain"),
@@ -84,6 +92,15 @@ MUTATIONS = [
     Mutation("enlarging without half-pixel centres", "pixels.cu",
              "static_cast<int64_t>(2 * i + 1) * from - size", "static_cast<int64_t>(2 * i) * from",
              "augment", "plain"),
+    Mutation("the merge of moments does not wait for the product", "conv.cu",
+             WAIT + "    spread *shared", "    spread *shared", "conv", "plain"),
+    Mutation("the sampler's update waits when it has found its limit", "sampler.cu", UPDATE,
+             UPDATE_LATE, "sample", "plain"),
+    Mutation("the same late wait, seen as a race", "sampler.cu", UPDATE, UPDATE_LATE, "sample",
+             "races"),
+    Mutation("a norm of rows leaves without having waited", "tokens.cu",
+             WAIT + "    float *const warps", "    float *const warps",
+             "rms_norm", "plain"),
     Mutation("norms of rows divided by one less", "tokens.cu",
              "square = block_sum(square, warps) / static_cast<float>(p.channels);",
              "square = block_sum(square, warps) / static_cast<float>(p.channels - 1);",
