@@ -131,6 +131,7 @@ static const conv_case cases[] = {
     {"outputs 131", 3, 3, {17, 0}, 131, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, MOMENTS | NO_BIAS},
     /* many pixels: large tiles, and statistics of many parts */
     {"many", 95, 31, {8, 0}, 136, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, RESIDUAL | MOMENTS},
+    {"many, 3x3", 95, 31, {16, 8}, 136, 3, 1, 1, 0, NONE, IE_SAME, IE_SAME, RESIDUAL | MOMENTS},
     {"many, thin", 79, 78, {8, 0}, 24, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, RESIDUAL | MOMENTS},
 };
 

@@ -16,6 +16,7 @@ static const struct linear_case {
     {"film", 1, 256, 130, IE_ACT_SILU, X_F32 | Y_F32},
     {"film, gelu", 1, 96, 64, IE_ACT_GELU, X_F32 | Y_F32},
     {"film, tanh", 1, 96, 64, IE_ACT_GELU_TANH, X_F32 | Y_F32},
+    {"film of all blocks", 1, 2060, 4101, IE_ACT_SILU, X_F32 | Y_F32}, /* several spans, rounds */
     {"qkv", 64, 64, 192, IE_ACT_NONE, NO_BIAS},
     {"out", 64, 96, 64, IE_ACT_NONE, RESIDUAL},
     {"out in place", 49, 96, 64, IE_ACT_NONE, RESIDUAL | IN_PLACE},
