@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const ie_device_model models[] = {
-    {"h200", "NVIDIA H200 (measured: 788 TFLOP/s bf16, 4.3 TB/s)", 788e12, 4.3e12, 132, 1.5e-6},
+    {"h200", "NVIDIA H200 (measured: 788 TFLOP/s bf16, 4.3 TB/s)", 788e12, 4.3e12, 132, 0.8e-6},
 };
 
 /* Shares of the two roofs that the kernels are predicted to reach. */

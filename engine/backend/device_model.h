@@ -17,7 +17,7 @@ typedef struct ie_device_model {
     double matrix;     /* FLOP per second of large bf16 products, measured */
     double memory;     /* bytes per second of a large copy, measured */
     int processors;
-    double launch; /* seconds from one kernel of a graph to the next */
+    double launch; /* seconds from one kernel of a graph to the next, which begins while it ends */
 } ie_device_model;
 
 /* The model called so, or NULL. */

@@ -31,7 +31,8 @@ static void a_name_that_is_not_there_is_not_found(void **state)
 }
 
 /* The 3x3 convolutions of Imagen's base for one guided request: side, channels, and the share of
- * the matrix roof that was predicted from published kernels (low .. high). */
+ * the matrix roof that was predicted from published kernels (low .. high), whose grids do not
+ * overlap. */
 static void the_bases_convolutions_reach_the_predicted_shares(void **state)
 {
     (void)state;
@@ -39,7 +40,9 @@ static void the_bases_convolutions_reach_the_predicted_shares(void **state)
         int64_t side, channels;
         double low, high;
     } layers[] = {{64, 512, 0.75, 0.86}, {32, 1024, 0.58, 0.72}, {16, 1536, 0.42, 0.58}};
-    const ie_device_model *d = h200();
+    ie_device_model apart = *h200();
+    const ie_device_model *d = &apart;
+    apart.launch = 1.5e-6;
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
         const int64_t side = layers[i].side, channels = layers[i].channels;
         const ie_conv_spec spec = {.dtype = IE_BF16,
