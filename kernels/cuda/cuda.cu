@@ -1,7 +1,8 @@
 /* cuda.cu - the table of the CUDA backend, and what a host program asks before it uses it.
  *
  * probe      word[0] = 1, 2 or 3: a device that runs it runs the others, which are compiled for the
- *            same targets; 2 where that is sm_90 or later, 3 where it is sm_90a. One thread, 4 bytes.
+ *            same targets; 2 where that is sm_90 or later, 3 where it is sm_90a. One thread, 4
+ *            bytes.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cuda_ops.h"

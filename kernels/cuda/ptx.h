@@ -154,7 +154,7 @@ PTX_INLINE unsigned add_release(unsigned *address, unsigned value)
     return old;
 }
 
-/* ---- sm_90: grids that overlap; nothing on what lacks it --------------------------------------- */
+/* ---- sm_90: grids that overlap; nothing before it -------------------------------------------- */
 
 /* Until the grids before this one have ended, and what they wrote is there. */
 PTX_INLINE void grid_dependency_wait()

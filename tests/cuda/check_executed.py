@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""check_executed - was every kernel of the CUDA backend run by its tests? And does every one wait for
-the grid before it (kernels/cuda/launch.h)?
+"""check_executed - was every kernel of the CUDA backend run by its tests? And does every one wait
+for the grid before it (kernels/cuda/launch.h)?
 
     tests/cuda/check_executed.py PROGRAM LAUNCHED [FILE ...]
 

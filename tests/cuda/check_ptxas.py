@@ -93,16 +93,19 @@ def uses_in(said, target):
     return found
 
 
+# An instruction on memory that other grids see: it names it, or none, which may be any.
+TOUCH = re.compile(r"\b(?:ld|st|atom|red|cp|prefetch)\S*\.global\S*|"
+                   r"\b(?:ld|st|atom|red)\.(?!\S*(?:param|shared|const|local))\S+")
+
+
 def hasty(source, ptx, target):
     """Sentences about kernels that touch what the grid before may still write."""
     if int(re.match(r"\d+", target).group()) < 90:
         return
-    touch = re.compile(r"\b(?:ld|st|atom|red|prefetch|cp\.async)(?!\S*\.(?:param|shared|const|local)\b"
-                       r"(?!::cluster\.global))\.\S+")
     for entry in re.finditer(r"\.entry (\w+)(.*?)\n\}", ptx, flags=re.S):
         where = f"{plain_name(entry.group(1))} ({source.name}, sm_{target})"
         before, wait, _ = entry.group(2).partition("griddepcontrol.wait")
-        early = touch.search(before)
+        early = TOUCH.search(before)
         if "ld.global.nc" in entry.group(2):
             yield f"{where} reads by ld.global.nc"
         if not wait:

@@ -1,5 +1,5 @@
-/* grids.cu - test kernels: blocks of a grid that synchronise through global memory, warps of a block
- * that do through named barriers, and grids that overlap.
+/* grids.cu - test kernels: blocks of a grid that synchronise through global memory, warps of a
+ * block that do through named barriers, and grids that overlap.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels.h"
 #include "ptx.h"

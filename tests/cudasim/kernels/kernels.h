@@ -83,8 +83,8 @@ cudaError_t run_small_fp8(const uint8_t *a, const uint8_t *b, float *d, cudaStre
 /* c [128, 256] = a [128, 64] b [256, 64]^T: wgmma of 256 columns, one warpgroup for 64 rows */
 cudaError_t run_wide_product(const bf16 *a, const bf16 *b, bf16 *c, cudaStream_t stream);
 
-/* y [blocks * 64] = x mirrored + constant, then x = y mirrored + constant, and so on: so many grids,
- * each of which may begin before the one before has ended */
+/* y [blocks * 64] = x mirrored + constant, then x = y mirrored + constant, and so on: so many
+ * grids, each of which may begin before the one before has ended */
 cudaError_t run_mirrors(float *x, const float *constant, float *y, int blocks, int times,
                         cudaStream_t stream);
 
