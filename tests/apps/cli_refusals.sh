@@ -55,6 +55,7 @@ expect 2 'cuda:h200 computes no pixels' edit --model "$model" --device cuda:h200
     "${good[@]}"
 expect 2 '' edit --model "$model" --device abacus --prompt "a fish" "${good[@]}"
 expect 2 '--machine toaster: legal are h200' inspect --model "$model" --machine toaster
+expect 2 '--operations needs a described device' inspect --model "$model" --operations
 expect 2 'mask needs a shape' mask --size 9x9 --output m.png
 expect 2 'mask needs the size' mask --box 1,1,2,2 --output m.png
 expect 2 '--size 0x9: legal is WIDTHxHEIGHT' mask --size 0x9 --box 1,1,2,2 --output m.png
