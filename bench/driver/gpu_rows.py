@@ -42,7 +42,7 @@ BASE = [
     attention(1024, 16, 64, 1024),
     attention(256, 24, 64, 256),
     attention(64, 32, 64, 64),
-    rows("linear", 1, 2048, outputs=4096),
+    rows("linear", 1, 2048, outputs=2048),
     rows("moments", 64, 512),
 ]
 SR = [
@@ -53,6 +53,7 @@ SR = [
     conv(16, 1024, 1024, **FUSED),
     conv(256, 128, 128, stride=2, moments=1),
     attention(256, 8, 256, 256),
+    rows("linear", 1, 512, outputs=54784),
 ]
 LARGE = [
     conv(1024, 128, 128, **FUSED),
@@ -62,7 +63,7 @@ LARGE = [
     conv(64, 1024, 1024, **FUSED),
     conv(1024, 10, 128, moments=1),
     conv(1024, 128, 3, 1),
-    conv(512, 128, 128, resample=1),
+    conv(512, 128, 128, resample=1, moments=1),
     attention(4096, 8, 256, 0),
     {"kind": "sample", "size": 1024},
 ]
