@@ -103,6 +103,8 @@ def hasty(source, ptx, target):
     if int(re.match(r"\d+", target).group()) < 90:
         return
     for entry in re.finditer(r"\.entry (\w+)(.*?)\n\}", ptx, flags=re.S):
+        if not TOUCH.search(entry.group(2)):
+            continue  # no body on this chip
         where = f"{plain_name(entry.group(1))} ({source.name}, sm_{target})"
         before, wait, _ = entry.group(2).partition("griddepcontrol.wait")
         early = TOUCH.search(before)
