@@ -98,7 +98,7 @@ typedef struct ie_linear_spec {
     /* rows of one lane (1 for embeddings, T for tokens): fixes the reduction order */
     int64_t rows;
     int64_t inputs, outputs; /* K, O */
-    /* x_dtype == w_dtype unless rows == 1; residual has y_dtype */
+    /* f32 or act; x_dtype == w_dtype unless rows == 1; residual has y_dtype */
     ie_dtype x_dtype, w_dtype, y_dtype;
     ie_act act; /* applied to x on load */
 } ie_linear_spec;
@@ -173,7 +173,7 @@ typedef struct ie_step {
  * The channels of `pred` past C (learned variance) are ignored. All arithmetic f32. */
 typedef struct ie_sample_args {
     ie_tensor z;     /* [S, H, W, C] f32, updated in place */
-    ie_tensor pred;  /* [N, H, W, >= C] act, contiguous */
+    ie_tensor pred;  /* [N, H, W, >= C] f32 or act, contiguous */
     ie_tensor steps; /* [R, sizeof(ie_step)] u8: R packed ie_step */
     void *scratch;
 } ie_sample_args;

@@ -5,9 +5,10 @@ for the grid before it (kernels/cuda/launch.h)?
     tests/cuda/check_executed.py PROGRAM LAUNCHED [FILE ...]
 
 LAUNCHED is what runs of PROGRAM (check_cuda on the simulator) left with CUDASIM_LAUNCHED: a place
-in the program a line. It is compared with every __global__ in kernels/cuda but those of the FILEs,
-which are for another chip and must not have run. A template counts as run when one of its
-instances was. A program with kernels translated from PTX runs those and no other (sim/launch.cc).
+in the program a line. It is compared with every __global__ in kernels/cuda, and with every instance
+of the templates among them that PROGRAM contains, but for those of the FILEs, which are for another
+chip and must not have run. A program with kernels translated from PTX runs those and no other
+(sim/launch.cc).
 
     0  all were, and do     1  some were not, or do not     2  usage
 
@@ -57,26 +58,27 @@ def declared():
     return {name: path.name for path in sources() for name in kernels_in(path)}
 
 
-def symbols(program):
-    """Address in the program -> demangled name."""
+def instance(symbol):
+    """Of 'void space::kernel<128, (how)1>(int)': 'kernel' and 'kernel<128, (how)1>'; a function
+    that is no template gives its name twice."""
+    symbol = symbol.replace("(anonymous namespace)::", "")
+    depth = 0
+    for end, letter in enumerate(symbol):
+        depth += (letter == "<") - (letter == ">")
+        if letter == "(" and depth == 0:
+            symbol = symbol[:end]
+            break
+    plain, angle, arguments = symbol.partition("<")
+    name = re.split(r"[ :]", plain)[-1]
+    return name, name + angle + arguments
+
+
+def functions(program):
+    """Address in the program and instance of each; an address may have two."""
     lines = subprocess.run(["nm", "-C", "--defined-only", program], check=True, text=True,
                            capture_output=True).stdout.splitlines()
-    table = {}
-    for line in lines:
-        address, _, name = line.split(" ", 2)
-        table[int(address, 16)] = name
-    return table
-
-
-def launched(program, path):
-    table = symbols(program)
-    names = set()
-    for place in set(Path(path).read_text().split()):
-        # "void space::kernel<128, true>(int)" and "kernel(int)" both give "kernel".
-        plain = table.get(int(place, 16), "").replace("(anonymous namespace)", "")
-        plain = re.split(r"[<(]", plain, maxsplit=1)[0]
-        names.add(re.split(r"[ :]", plain)[-1])
-    return names
+    rows = [line.split(" ", 2) for line in lines]
+    return [(int(place, 16), instance(symbol)) for place, kind, symbol in rows if kind in "TtWw"]
 
 
 def main():
@@ -88,18 +90,22 @@ def main():
     unknown = set(others) - set(kernels.values())
     if not kernels or unknown:
         sys.exit(f"check_executed: no kernel is declared in {', '.join(unknown) or 'kernels/cuda'}")
-    ran = launched(program, path)
-    wanted = {name for name, file in kernels.items() if file not in others}
-    for name in sorted(wanted - ran):
-        print(f"never run: {name} ({kernels[name]})")
-    for name in sorted(ran & set(kernels) - wanted):
-        print(f"run on a chip that it is not for: {name} ({kernels[name]})")
+    places = {int(place, 16) for place in Path(path).read_text().split()}
+    there = [(place, found) for place, found in functions(program) if found[0] in kernels]
+    ran = {found for place, found in there if place in places}
+    present = {found for _, found in there}
+    present |= {(name, name) for name in kernels.keys() - dict(present).keys()}
+    wanted = {(name, text) for name, text in present if kernels[name] not in others}
+    for name, text in sorted(wanted - ran):
+        print(f"never run: {text} ({kernels[name]})")
+    for name, text in sorted(ran - wanted):
+        print(f"run on a chip that it is not for: {text} ({kernels[name]})")
     hasty = [name for path in sources() for name, waits in kernels_in(path).items() if not waits]
     for name in hasty:
         print(f"does not wait for the grid before: {name} ({kernels[name]})")
-    print(f"{len(wanted & ran)} of {len(wanted)} kernels were run, "
+    print(f"{len(wanted & ran)} of {len(wanted)} kernels and instances were run, "
           f"{len(kernels) - len(hasty)} of {len(kernels)} wait for the grid before")
-    return 0 if ran & set(kernels) == wanted and not hasty else 1
+    return 0 if ran == wanted and not hasty else 1
 
 
 if __name__ == "__main__":

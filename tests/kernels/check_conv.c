@@ -132,6 +132,8 @@ static const conv_case cases[] = {
     /* many pixels: large tiles, and statistics of many parts */
     {"many", 95, 31, {8, 0}, 136, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, RESIDUAL | MOMENTS},
     {"many, 3x3", 95, 31, {16, 8}, 136, 3, 1, 1, 0, NONE, IE_SAME, IE_SAME, RESIDUAL | MOMENTS},
+    {"many, odd", 95, 31, {8, 0}, 131, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, MOMENTS},
+    {"many, wide", 130, 31, {8, 0}, 196, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, 0},
     {"many, thin", 79, 78, {8, 0}, 24, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, RESIDUAL | MOMENTS},
 };
 

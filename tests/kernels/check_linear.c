@@ -3,7 +3,7 @@
 #include "bounds.h"
 #include "check_data.h"
 
-enum { RESIDUAL = 1, IN_PLACE = 2, NO_BIAS = 4, X_F32 = 8, Y_F32 = 16 };
+enum { RESIDUAL = 1, IN_PLACE = 2, NO_BIAS = 4, X_F32 = 8, W_F32 = 16, Y_F32 = 32 };
 
 static const struct linear_case {
     const char *name;
@@ -17,6 +17,8 @@ static const struct linear_case {
     {"film, gelu", 1, 96, 64, IE_ACT_GELU, X_F32 | Y_F32},
     {"film, tanh", 1, 96, 64, IE_ACT_GELU_TANH, X_F32 | Y_F32},
     {"film of all blocks", 1, 2060, 4101, IE_ACT_SILU, X_F32 | Y_F32}, /* several spans, rounds */
+    {"all of it f32", 1, 72, 9, IE_ACT_SILU, RESIDUAL | X_F32 | W_F32 | Y_F32},
+    {"weights of f32", 1, 13, 11, IE_ACT_NONE, W_F32},
     {"qkv", 64, 64, 192, IE_ACT_NONE, NO_BIAS},
     {"out", 64, 96, 64, IE_ACT_NONE, RESIDUAL},
     {"out in place", 49, 96, 64, IE_ACT_NONE, RESIDUAL | IN_PLACE},
@@ -76,7 +78,7 @@ static void one_case(check *t, const struct linear_case *c, check_pattern patter
                                  .inputs = c->inputs,
                                  .outputs = c->outputs,
                                  .x_dtype = c->flags & X_F32 && c->rows == 1 ? IE_F32 : t->act,
-                                 .w_dtype = t->act,
+                                 .w_dtype = c->flags & W_F32 ? IE_F32 : t->act,
                                  .y_dtype = c->flags & Y_F32 ? IE_F32 : t->act,
                                  .act = c->act};
     const int64_t x_dim[] = {lanes, c->rows, c->inputs}, y_dim[] = {lanes, c->rows, c->outputs};

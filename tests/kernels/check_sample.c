@@ -118,15 +118,17 @@ static ie_step draw_step(check *t, int variant)
     return s;
 }
 
-static void one_case(check *t, const int64_t *size, check_pattern pattern, int variant)
+/* `dtype`: of the prediction. */
+static void one_case(check *t, const int64_t *size, ie_dtype dtype, check_pattern pattern,
+                     int variant)
 {
     /* Slot 1 belongs to nobody; the second request has no unconditional pass. */
     static const int64_t lane[SLOTS] = {1, -1, 0, 2};
     static const int32_t slot[REQUESTS] = {2, 0, 3};
     static const int32_t cond[REQUESTS] = {4, 1, 0}, uncond[REQUESTS] = {3, -1, 2};
     sample_problem p = {0};
-    check_label(t, "%lldx%lld, variant %d, %s", (long long)size[0], (long long)size[1], variant,
-                check_pattern_name(pattern));
+    check_label(t, "%lldx%lld of %s, variant %d, %s", (long long)size[0], (long long)size[1],
+                dtype == IE_F32 ? "f32" : "bf16", variant, check_pattern_name(pattern));
     for (int r = 0; r < REQUESTS; r++) {
         p.steps[r] = draw_step(t, variant + r);
         p.steps[r].slot = slot[r];
@@ -138,7 +140,7 @@ static void one_case(check *t, const int64_t *size, check_pattern pattern, int v
     p.steps[2].alpha = variant / 2 % 2 ? 1e-3f : 4.5e-5f; /* as at t = 1 */
     p.args.steps = check_bytes(t, p.steps, REQUESTS, sizeof(ie_step));
     p.args.pred =
-        check_input(t, t->act, 4, (const int64_t[]){5, size[0], size[1], size[3]}, pattern);
+        check_input(t, dtype, 4, (const int64_t[]){5, size[0], size[1], size[3]}, pattern);
     p.args.z = check_both(t, IE_F32, 4, (const int64_t[]){SLOTS, size[0], size[1], size[2]},
                           pattern == CHECK_ZEROS ? CHECK_ZEROS : CHECK_UNIFORM);
     check_output *z = check_in_place(t, p.args.z);
@@ -152,10 +154,15 @@ void check_sample(check *t)
     /* height, width, channels of z and of the prediction */
     static const int64_t sizes[][4] = {
         {1, 1, 1, 1}, {7, 5, 3, 3}, {16, 16, 3, 6}, {33, 9, 3, 4}, {64, 64, 3, 3}};
-    for (int i = 0; i < 4 * 12; i++) one_case(t, sizes[i / 12], CHECK_UNIFORM, i % 12);
+    for (int i = 0; i < 4 * 12; i++) one_case(t, sizes[i / 12], t->act, CHECK_UNIFORM, i % 12);
     for (int i = 0; i < CHECK_PATTERNS * 6; i++) {
-        one_case(t, sizes[1 + i % 3], (check_pattern)(i % CHECK_PATTERNS), 2 * i);
+        one_case(t, sizes[1 + i % 3], t->act, (check_pattern)(i % CHECK_PATTERNS), 2 * i);
     }
     /* So many values that neighbours agree in all but their last bits. */
-    for (int i = 0; i < CHECK_PATTERNS; i++) one_case(t, sizes[4], (check_pattern)i, 8 + i % 2);
+    for (int i = 0; i < CHECK_PATTERNS; i++) {
+        one_case(t, sizes[4], t->act, (check_pattern)i, 8 + i % 2);
+    }
+    /* What the engine's networks predict: f32, whatever their activations are. */
+    for (int i = 0; i < 12; i++) one_case(t, sizes[1 + i % 3], IE_F32, CHECK_UNIFORM, i);
+    one_case(t, sizes[4], IE_F32, CHECK_UNIFORM, 9);
 }

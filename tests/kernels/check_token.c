@@ -77,27 +77,35 @@ static int run_embed(check *t, const void *self, int64_t begin, int64_t end)
                          ie_slice(p->index, 0, begin, end));
 }
 
+static void embed_case(check *t, const int64_t *shape, ie_dtype dtype, check_pattern pattern)
+{
+    const int64_t tokens = shape[0], width = shape[1], vocabulary = shape[2];
+    const int64_t dim[] = {LANES, tokens};
+    row_problem p = {0};
+    int32_t ids[LANES * 17];
+    check_label(t, "%lldx%lld of %lld, table %s, %s", (long long)tokens, (long long)width,
+                (long long)vocabulary, dtype == IE_F32 ? "f32" : "bf16",
+                check_pattern_name(pattern));
+    for (int64_t k = 0; k < LANES * tokens; k++) ids[k] = (int32_t)check_below(t, vocabulary);
+    ids[0] = (int32_t)vocabulary - 1;
+    p.index = ie_reshape(check_int(t, LANES * tokens, ids), 2, dim);
+    p.other = check_input(t, dtype, 2, (const int64_t[]){vocabulary, width}, pattern);
+    check_output *y = check_result(t, IE_F32, 3, (const int64_t[]){LANES, tokens, width});
+    p.y = y->t;
+    for (int64_t k = 0; k < LANES * tokens * width; k++) { /* exact: bounds stay zero */
+        y->want[k] = check_load(p.other, ids[k / width] * width + k % width);
+    }
+    check_case(t, run_embed, &p, LANES);
+}
+
 void check_embed(check *t)
 {
     static const int64_t shapes[][3] = {{1, 1, 1}, {7, 13, 11}, {17, 64, 50}, {3, 300, 2}};
-    for (int i = 0; i < 4 * CHECK_PATTERNS; i++) {
-        const int64_t tokens = shapes[i / CHECK_PATTERNS][0], width = shapes[i / CHECK_PATTERNS][1];
-        const int64_t vocabulary = shapes[i / CHECK_PATTERNS][2], dim[] = {LANES, tokens};
-        row_problem p = {0};
-        int32_t ids[LANES * 17];
-        check_label(t, "%lldx%lld of %lld", (long long)tokens, (long long)width,
-                    (long long)vocabulary);
-        for (int64_t k = 0; k < LANES * tokens; k++) ids[k] = (int32_t)check_below(t, vocabulary);
-        ids[0] = (int32_t)vocabulary - 1;
-        p.index = ie_reshape(check_int(t, LANES * tokens, ids), 2, dim);
-        p.other = check_input(t, t->act, 2, (const int64_t[]){vocabulary, width},
-                              (check_pattern)(i % CHECK_PATTERNS));
-        check_output *y = check_result(t, IE_F32, 3, (const int64_t[]){LANES, tokens, width});
-        p.y = y->t;
-        for (int64_t k = 0; k < LANES * tokens * width; k++) { /* exact: bounds stay zero */
-            y->want[k] = check_load(p.other, ids[k / width] * width + k % width);
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < CHECK_PATTERNS; k++) {
+            embed_case(t, shapes[i], t->act, (check_pattern)k);
         }
-        check_case(t, run_embed, &p, LANES);
+        embed_case(t, shapes[i], IE_F32, CHECK_UNIFORM); /* whatever the activations are */
     }
 }
 
