@@ -64,7 +64,7 @@ static inline int64_t ie_resampled(int64_t size, ie_resample how)
 }
 static inline int64_t ie_conv_out(const ie_conv_spec *c, int64_t size)
 {
-    return (ie_resampled(size, c->resample) + 2 * c->pad - c->kernel) / c->stride + 1;
+    return (ie_resampled(size, c->resample) + 2 * (int64_t)c->pad - c->kernel) / c->stride + 1;
 }
 
 /* y = scale * (bias + sum_{ky,kx,c} w[o,c,ky,kx] * u[.., oy*stride+ky-pad, ox*stride+kx-pad, c]

@@ -52,9 +52,9 @@ IE_HOST_DEVICE static inline void ie_normal4(float out[4], uint64_t seed, uint32
 {
     const ie_u32x4 counter = {{block, 0, step, stage}};
     const ie_u32x4 r = ie_philox((uint32_t)seed, (uint32_t)(seed >> 32), counter);
-    for (int pair = 0; pair < 2; pair++) {
-        const float radius = sqrtf(-2.0f * logf(ie_unit(r.w[2 * pair])));
-        const float turn = ie_unit(r.w[2 * pair + 1]);
+    for (int i = 0; i < 4; i += 2) {
+        const float radius = sqrtf(-2.0f * logf(ie_unit(r.w[i])));
+        const float turn = ie_unit(r.w[i + 1]);
         float sine, cosine;
 #ifdef __CUDA_ARCH__
         sincospif(2.0f * turn, &sine, &cosine); /* no path for large angles, which needs a stack */
@@ -62,8 +62,8 @@ IE_HOST_DEVICE static inline void ie_normal4(float out[4], uint64_t seed, uint32
         sine = sinf(6.28318530717958648f * turn);
         cosine = cosf(6.28318530717958648f * turn);
 #endif
-        out[2 * pair] = radius * cosine;
-        out[2 * pair + 1] = radius * sine;
+        out[i] = radius * cosine;
+        out[i + 1] = radius * sine;
     }
 }
 

@@ -72,9 +72,10 @@ ie_status ie_block_alloc(ie_block *out, ie_backend *backend, uint64_t bytes, con
     if (out->data) return IE_OK;
     *out = (ie_block){0};
     const uint64_t left = backend->vtable->available ? backend->vtable->available(backend) : 0;
-    if (left == 0)
+    if (left == 0) {
         return ie_fail(err, IE_NO_MEMORY, "not enough memory for the %s: %.1f MiB on %s", what,
                        (double)bytes / 1048576.0, backend->text);
+    }
     return ie_fail(err, IE_NO_MEMORY,
                    "not enough memory for the %s: %.1f MiB on %s, where %.1f MiB are free", what,
                    (double)bytes / 1048576.0, backend->text, (double)left / 1048576.0);
@@ -121,9 +122,10 @@ ie_status ie_work_end(ie_backend *backend, uint64_t key, ie_status status, ie_er
 ie_status ie_backend_failed(ie_backend *backend, const char *what, int code, ie_error *err)
 {
     const ie_status status = code == ENOMEM ? IE_NO_MEMORY : IE_DEVICE;
-    if (backend->vtable->explain)
+    if (backend->vtable->explain) {
         return ie_fail_native(err, IE_DEVICE, code, "%s failed on %s: %s", what, backend->text,
                               backend->vtable->explain(backend, code));
+    }
     return ie_fail_native(err, status, code, "%s failed on %s with code %d", what, backend->text,
                           code);
 }

@@ -141,17 +141,22 @@ ie_status ie_exec_add_rows(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor slot
                   "add_rows", err);
 }
 
-ie_status ie_exec_add(ie_exec *x, ie_tensor y, ie_tensor y_moments, ie_tensor a, ie_tensor b,
-                      float alpha, float beta, ie_error *err)
+static bool is_like(ie_tensor t, ie_tensor y)
 {
-    REQUIRE(y.rank == 4 && same_shape(y, a) && a.dtype == y.dtype && ie_contiguous(y) &&
-            ie_contiguous(a));
-    REQUIRE(!ie_present(b) || (same_shape(y, b) && b.dtype == y.dtype && ie_contiguous(b)));
+    return same_shape(y, t) && t.dtype == y.dtype && ie_contiguous(t);
+}
+
+ie_status ie_exec_add(ie_exec *x, ie_tensor y, ie_tensor y_moments, ie_term a, ie_term b,
+                      ie_error *err)
+{
+    REQUIRE(y.rank == 4 && ie_contiguous(y) && is_like(a.x, y));
+    REQUIRE(!ie_present(b.x) || is_like(b.x, y));
     REQUIRE(!ie_present(y_moments) || shaped(y_moments, 3, y.dim[0], y.dim[3], 2, 0));
-    spend_stream(x, 3.0 * (double)ie_numel(y), (double)(ie_bytes(y) + ie_bytes(a) + ie_bytes(b)),
-                 "add", y);
+    spend_stream(x, 3.0 * (double)ie_numel(y),
+                 (double)(ie_bytes(y) + ie_bytes(a.x) + ie_bytes(b.x)), "add", y);
+    if (!runs(x)) return IE_OK;
     return native(
-        x, runs(x) ? x->backend->ops->add(x->backend->stream, y, y_moments, a, b, alpha, beta) : 0,
+        x, x->backend->ops->add(x->backend->stream, y, y_moments, a.x, b.x, a.factor, b.factor),
         "add", err);
 }
 

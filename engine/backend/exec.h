@@ -32,6 +32,12 @@ typedef struct ie_linear_layer {
     ie_linear *native;
 } ie_linear_layer;
 
+/* A layer norm: its weight and bias (device, f32). */
+typedef struct ie_norm_layer {
+    ie_tensor w, b;
+    float eps;
+} ie_norm_layer;
+
 /* args->gamma, beta and scratch are filled in here. */
 ie_status ie_exec_conv(ie_exec *x, const ie_conv_layer *layer, ie_conv_args args, ie_error *err);
 ie_status ie_exec_linear(ie_exec *x, const ie_linear_layer *layer, ie_tensor y, ie_tensor in,
@@ -41,11 +47,18 @@ ie_status ie_exec_gather(ie_exec *x, ie_tensor y, const ie_source *sources, int 
                          ie_error *err);
 ie_status ie_exec_add_rows(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor slots, ie_tensor index,
                            ie_error *err);
-ie_status ie_exec_add(ie_exec *x, ie_tensor y, ie_tensor y_moments, ie_tensor a, ie_tensor b,
-                      float alpha, float beta, ie_error *err);
+
+/* factor * x */
+typedef struct ie_term {
+    ie_tensor x;
+    float factor;
+} ie_term;
+
+ie_status ie_exec_add(ie_exec *x, ie_tensor y, ie_tensor y_moments, ie_term a, ie_term b,
+                      ie_error *err);
 ie_status ie_exec_sinusoid(ie_exec *x, ie_tensor y, ie_tensor v, float max_period, ie_error *err);
-ie_status ie_exec_layer_norm(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor b,
-                             ie_tensor length, float eps, ie_error *err);
+ie_status ie_exec_layer_norm(ie_exec *x, const ie_norm_layer *layer, ie_tensor y, ie_tensor in,
+                             ie_tensor length, ie_error *err);
 ie_status ie_exec_rms_norm(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor length,
                            float eps, ie_error *err);
 ie_status ie_exec_embed(ie_exec *x, ie_tensor y, ie_tensor table, ie_tensor ids, ie_error *err);
@@ -59,8 +72,15 @@ typedef struct ie_noise_key {
 } ie_noise_key;
 
 ie_status ie_exec_noise(ie_exec *x, ie_tensor z, int64_t slot, ie_noise_key key, ie_error *err);
-ie_status ie_exec_augment(ie_exec *x, ie_tensor y, int64_t slot, ie_tensor in, float alpha,
-                          float sigma, ie_noise_key key, ie_error *err);
+
+/* alpha * image + sigma * noise of that key */
+typedef struct ie_noising {
+    float alpha, sigma;
+    ie_noise_key key;
+} ie_noising;
+
+ie_status ie_exec_augment(ie_exec *x, ie_tensor y, int64_t slot, ie_tensor in, ie_noising how,
+                          ie_error *err);
 ie_status ie_exec_sample(ie_exec *x, ie_tensor z, ie_tensor pred, ie_tensor steps, ie_error *err);
 
 #endif

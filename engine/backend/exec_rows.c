@@ -15,14 +15,16 @@ static ie_status check_rows(ie_exec *x, const char *what, ie_tensor y, ie_tensor
     return IE_OK;
 }
 
-ie_status ie_exec_layer_norm(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor b,
-                             ie_tensor length, float eps, ie_error *err)
+ie_status ie_exec_layer_norm(ie_exec *x, const ie_norm_layer *layer, ie_tensor y, ie_tensor in,
+                             ie_tensor length, ie_error *err)
 {
+    const ie_tensor w = layer->w, b = layer->b;
     IE_TRY(check_rows(x, "layer_norm", y, in, w, length, err));
     REQUIRE(same_shape(w, b) && b.dtype == IE_F32);
-    return native(
-        x, runs(x) ? x->backend->ops->layer_norm(x->backend->stream, y, in, w, b, length, eps) : 0,
-        "layer norm", err);
+    if (!runs(x)) return IE_OK;
+    return native(x,
+                  x->backend->ops->layer_norm(x->backend->stream, y, in, w, b, length, layer->eps),
+                  "layer norm", err);
 }
 
 ie_status ie_exec_rms_norm(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor length,
@@ -76,16 +78,16 @@ ie_status ie_exec_noise(ie_exec *x, ie_tensor z, int64_t slot, ie_noise_key key,
         "noise", err);
 }
 
-ie_status ie_exec_augment(ie_exec *x, ie_tensor y, int64_t slot, ie_tensor in, float alpha,
-                          float sigma, ie_noise_key key, ie_error *err)
+ie_status ie_exec_augment(ie_exec *x, ie_tensor y, int64_t slot, ie_tensor in, ie_noising how,
+                          ie_error *err)
 {
     REQUIRE(y.rank == 4 && y.dtype == IE_F32 && ie_contiguous(y) && slot >= 0 && slot < y.dim[0]);
     REQUIRE(in.rank == 3 && in.dim[2] == y.dim[3] && in.dtype == IE_F32 && ie_contiguous(in));
     spend_stream(x, 0, (double)ie_bytes(y) / (double)y.dim[0], "augment", y);
     if (!runs(x)) return IE_OK;
     return native(x,
-                  x->backend->ops->augment(x->backend->stream, y, slot, in, alpha, sigma, key.seed,
-                                           key.stage, key.step),
+                  x->backend->ops->augment(x->backend->stream, y, slot, in, how.alpha, how.sigma,
+                                           how.key.seed, how.key.stage, how.key.step),
                   "augmentation", err);
 }
 

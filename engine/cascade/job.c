@@ -210,8 +210,8 @@ ie_status ie_job_show(const ie_job *job, int stage, ie_error *err)
 ie_status ie_job_write(const ie_job *job, ie_error *err)
 {
     const ie_request *r = job->request;
-    return ie_window_write(&job->window, &r->image, &r->mask, job->image, job->resolution,
-                           r->feather, &r->output, err);
+    const ie_window_result result = {job->image, job->resolution, r->feather};
+    return ie_window_write(&job->window, &result, &r->image, &r->mask, &r->output, err);
 }
 
 void ie_job_release(ie_job *job)

@@ -187,9 +187,9 @@ static ie_status admit(ie_stage *stage, int slot, const ie_job *job, ie_exec *x,
         const ie_augmentation a = ie_augmentation_at(stage->config->augmentation);
         ie_tensor previous;
         IE_TRY(to_device(x, &previous, IE_F32, 3, image, job ? job->image : NULL, err));
-        IE_TRY(ie_exec_augment(x, stage->slots.low, slot, previous, (float)a.alpha, (float)a.sigma,
-                               (ie_noise_key){seed, (uint32_t)stage->index, IE_NOISE_AUGMENTATION},
-                               err));
+        const ie_noise_key key = {seed, (uint32_t)stage->index, IE_NOISE_AUGMENTATION};
+        IE_TRY(ie_exec_augment(x, stage->slots.low, slot, previous,
+                               (ie_noising){(float)a.alpha, (float)a.sigma, key}, err));
         ie_arena_give(x->arena, previous.data);
     }
     return ie_exec_noise(x, stage->slots.z, slot,
@@ -215,9 +215,10 @@ ie_status ie_stage_leave(ie_stage *stage, ie_job *job, ie_exec *x, ie_error *err
     const int slot = job->entry.slot;
     const ie_tensor z = ie_slice(stage->slots.z, 0, slot, slot + 1);
     float *image = ie_alloc((uint64_t)ie_numel(z), sizeof *image);
-    if (!image)
+    if (!image) {
         return ie_fail(err, IE_NO_MEMORY, "no memory for an image of %lld values",
                        (long long)ie_numel(z));
+    }
     ie_free(job->image);
     job->image = image;
     job->resolution = (int)z.dim[1];

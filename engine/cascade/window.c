@@ -129,7 +129,8 @@ static void mark(uint8_t *fill, int canvas, int64_t side, int64_t x, int64_t y)
 ie_status ie_window_read(const ie_window *w, const ie_pixels *image, const ie_pixels *mask,
                          int canvas, uint8_t *rgb, uint8_t *fill, ie_error *err)
 {
-    reading r = {w, image, rgb, canvas};
+    reading r = {.window = w, .image = image, .canvas = canvas};
+    r.rgb = rgb;
     IE_TRY(ie_resize(canvas, w->side, &(ie_resize_rows){read_image, write_canvas, &r}, err));
     memset(fill, 0, (size_t)canvas * (size_t)canvas);
     for (int64_t y = 0; y < w->side; y++) {
@@ -190,16 +191,15 @@ static void store(const ie_pixels *out, int64_t x, int64_t y, const float *rgb, 
 
 typedef struct writing {
     const ie_window *window;
+    const ie_window_result *result;
     const ie_pixels *mask, *output;
-    const float *result;
-    int canvas, feather;
 } writing;
 
 static void read_result(void *user, int64_t y, float *row)
 {
-    const writing *w = user;
-    const int64_t values = 3 * (int64_t)w->canvas;
-    memcpy(row, w->result + y * values, (size_t)values * sizeof *row);
+    const ie_window_result *result = ((const writing *)user)->result;
+    const int64_t values = 3 * (int64_t)result->canvas;
+    memcpy(row, result->rgb + y * values, (size_t)values * sizeof *row);
 }
 
 /* The masked pixels of one row of the window. */
@@ -207,23 +207,25 @@ static void write_masked(void *user, int64_t line, const float *row)
 {
     const writing *w = user;
     const ie_pixels *mask = w->mask;
+    const int feather = w->result->feather;
     const int64_t y = w->window->y + line, begin = w->window->x;
     if (y < 0 || y >= mask->height) return;
     const uint8_t *edit = row_of(mask, y);
     const int64_t end = min64(mask->width, begin + w->window->side);
     for (int64_t x = max64(0, begin); x < end; x++) {
         if (!edit[x]) continue;
-        const float near = w->feather ? depth(mask, x, y, w->feather + 1) : 1.0f;
-        const float weight = fminf(near / (float)(w->feather + 1), 1.0f);
+        const float near = feather ? depth(mask, x, y, feather + 1) : 1.0f;
+        const float weight = fminf(near / (float)(feather + 1), 1.0f);
         store(w->output, x, y, row + (x - begin) * 3, weight);
     }
 }
 
-ie_status ie_window_write(const ie_window *w, const ie_pixels *image, const ie_pixels *mask,
-                          const float *result, int canvas, int feather, const ie_pixels *output,
+ie_status ie_window_write(const ie_window *w, const ie_window_result *result,
+                          const ie_pixels *image, const ie_pixels *mask, const ie_pixels *output,
                           ie_error *err)
 {
-    writing to = {w, mask, output, result, canvas, feather};
+    writing to = {w, result, mask, output};
     copy_image(image, output);
-    return ie_resize(w->side, canvas, &(ie_resize_rows){read_result, write_masked, &to}, err);
+    return ie_resize(w->side, result->canvas, &(ie_resize_rows){read_result, write_masked, &to},
+                     err);
 }

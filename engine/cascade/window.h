@@ -27,11 +27,17 @@ ie_window ie_window_of(const ie_pixels *mask, int canvas);
 ie_status ie_window_read(const ie_window *w, const ie_pixels *image, const ie_pixels *mask,
                          int canvas, uint8_t *rgb, uint8_t *fill, ie_error *err);
 
-/* image copied to output, then the masked pixels of it from result [canvas, canvas, 3] f32 in [-1,
- * 1], scaled back. feather > 0: the result fades in over that many pixels inside the mask's edge.
- * Alpha is copied. output may be image. */
-ie_status ie_window_write(const ie_window *w, const ie_pixels *image, const ie_pixels *mask,
-                          const float *result, int canvas, int feather, const ie_pixels *output,
+/* What the model made of the canvas. */
+typedef struct ie_window_result {
+    const float *rgb; /* [canvas, canvas, 3] in [-1, 1] */
+    int canvas;
+    int feather; /* > 0: it fades in over that many pixels inside the mask's edge */
+} ie_window_result;
+
+/* image copied to output, then the masked pixels of it from the result, scaled back. Alpha is
+ * copied. output may be image. */
+ie_status ie_window_write(const ie_window *w, const ie_window_result *result,
+                          const ie_pixels *image, const ie_pixels *mask, const ie_pixels *output,
                           ie_error *err);
 
 #endif

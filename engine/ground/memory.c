@@ -94,8 +94,8 @@ uint64_t ie_resident_bytes(void)
 
 void ie_arena_measure(ie_arena *a)
 {
-    /* Any address will do, since nobody reads it; this one faults if somebody does. */
-    *a = (ie_arena){.base = (char *)ALIGNMENT, .size = UINT64_MAX / 2, .measuring = true};
+    /* Any aligned address will do, since nobody reads it; this one faults if somebody does. */
+    *a = (ie_arena){.base = (char *)4096, .size = UINT64_MAX / 2, .measuring = true};
 }
 
 void ie_arena_over(ie_arena *a, void *memory, uint64_t size)

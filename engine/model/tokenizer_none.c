@@ -3,10 +3,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tokenizer_shim.h"
 
+#include <string.h>
+
 ie_sentencepiece_result ie_sentencepiece_open(ie_sentencepiece **out, const void *model,
                                               size_t bytes, char *message, size_t message_bytes)
 {
-    (void)model, (void)bytes, (void)message, (void)message_bytes;
+    (void)model, (void)bytes;
+    if (message_bytes) *message = 0;
     *out = NULL;
     return IE_SENTENCEPIECE_ABSENT;
 }
@@ -38,7 +41,8 @@ ie_sentencepiece_result ie_sentencepiece_encode(const ie_sentencepiece *sp, cons
                                                 size_t bytes, int32_t *ids, size_t capacity,
                                                 size_t *count)
 {
-    (void)sp, (void)text, (void)bytes, (void)ids, (void)capacity;
+    (void)sp, (void)text, (void)bytes;
+    memset(ids, 0, capacity * sizeof *ids);
     *count = 0;
     return IE_SENTENCEPIECE_ABSENT;
 }

@@ -248,13 +248,15 @@ static ie_status join(forward *f, const ie_unet_step *s, ie_error *err)
         return IE_OK;
     }
     IE_TRY(feature_new(f, &y, s->side, skip.map.dim[3], err));
+    const ie_term scaled = {skip.map, scale};
     if (f->u->config.skip_concat) {
-        IE_TRY(ie_exec_add(f->x, y.map, y.moments, skip.map, (ie_tensor){0}, scale, 0.0f, err));
+        IE_TRY(ie_exec_add(f->x, y.map, y.moments, scaled, (ie_term){0}, err));
         if (skip.map.data != f->now.map.data) drop(f, &skip);
         f->skip = y;
         return IE_OK;
     }
-    IE_TRY(ie_exec_add(f->x, y.map, y.moments, f->now.map, skip.map, 1.0f, scale, err));
+    const ie_term now = {f->now.map, 1.0f};
+    IE_TRY(ie_exec_add(f->x, y.map, y.moments, now, scaled, err));
     if (skip.map.data != f->now.map.data) drop(f, &skip);
     advance(f, y);
     return IE_OK;

@@ -74,9 +74,7 @@ static ie_status entry(const ie_unet *u, const ie_unet_slots *slots, ie_tensor *
     ie_tensor normed;
     IE_TRY(tokens_like(u, x, &normed, width, err));
     if (u->config.text.norm) {
-        const ie_tensor all = {0};
-        IE_TRY(ie_exec_layer_norm(x, normed, tokens, u->text.norm_w, u->text.norm_b, all,
-                                  IE_LAYER_NORM_EPS, err));
+        IE_TRY(ie_exec_layer_norm(x, &u->text.norm, normed, tokens, (ie_tensor){0}, err));
     } else {
         const int64_t map[4] = {1, 1, length, width};
         const ie_source source = {.x = ie_reshape(tokens, 4, map), .index = slots->zero};
@@ -102,18 +100,18 @@ static ie_status pool(const ie_unet *u, ie_unet_slots *slots, int slot, ie_tenso
     IE_TRY(ie_arena_tensor(x->arena, &pooled, u->backend->act, 3, (int64_t[]){1, 1, inner}, err));
     IE_TRY(ie_arena_tensor(x->arena, &normed, IE_F32, 3, (int64_t[]){1, 1, inner}, err));
     IE_TRY(ie_arena_tensor(x->arena, &hidden, IE_F32, 3, (int64_t[]){1, 1, width}, err));
-    const ie_tensor query = ie_reshape(u->text.query, 3, (int64_t[]){1, 1, inner});
+    const ie_tensor query =
+        ie_split_heads(ie_reshape(u->text.query, 3, (int64_t[]){1, 1, inner}), heads);
     const ie_attention_args args = {
         .y = ie_split_heads(pooled, heads),
-        .q = ie_split_heads(query, heads),
+        .q = query,
         .keys[0] = {.k = ie_split_heads(ie_slice(kv, 2, 0, inner), heads),
                     .v = ie_split_heads(ie_slice(kv, 2, inner, 2 * inner), heads),
                     .length = ie_slice(slots->length, 0, slot, slot + 1)},
-        .scale = 1.0f / sqrtf((float)(inner / heads)),
+        .scale = 1.0f / sqrtf((float)query.dim[3]),
     };
     IE_TRY(ie_exec_attention(x, args, err));
-    IE_TRY(ie_exec_layer_norm(x, normed, pooled, u->text.pool_norm_w, u->text.pool_norm_b,
-                              (ie_tensor){0}, IE_LAYER_NORM_EPS, err));
+    IE_TRY(ie_exec_layer_norm(x, &u->text.pool_norm, normed, pooled, (ie_tensor){0}, err));
     const ie_tensor out =
         ie_reshape(ie_slice(slots->pooled, 0, slot, slot + 1), 3, (int64_t[]){1, 1, width});
     IE_TRY(ie_exec_linear(x, &u->text.pool.linear1, hidden, normed, (ie_tensor){0}, err));
@@ -133,8 +131,7 @@ static ie_status layer_keys(const ie_unet *u, const ie_unet_slots *slots, int sl
         return ie_exec_linear(x, &n->text_kv, out, tokens, (ie_tensor){0}, err);
     ie_tensor normed;
     IE_TRY(tokens_like(u, x, &normed, u->text_inner, err));
-    IE_TRY(ie_exec_layer_norm(x, normed, tokens, n->text_norm_w, n->text_norm_b, (ie_tensor){0},
-                              IE_LAYER_NORM_EPS, err));
+    IE_TRY(ie_exec_layer_norm(x, &n->text_norm, normed, tokens, (ie_tensor){0}, err));
     IE_TRY(ie_exec_linear(x, &n->text_kv, out, normed, (ie_tensor){0}, err));
     ie_arena_give(x->arena, normed.data);
     return IE_OK;

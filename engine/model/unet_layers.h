@@ -16,7 +16,7 @@ typedef struct ie_unet_node {
     int64_t film_at;                      /* block: its first column of the joint film vector */
     ie_conv_layer query, out;             /* attention: q or qkv; output projection */
     ie_linear_layer text_kv;
-    ie_tensor text_norm_w, text_norm_b;
+    ie_norm_layer text_norm;
     int64_t kv_at; /* attention: its first column of slots->text_kv */
 } ie_unet_node;
 
@@ -35,11 +35,11 @@ struct ie_unet {
     ie_unet_embedding time, aug;
     ie_linear_layer film; /* of all blocks in one product */
     struct {
-        ie_tensor norm_w, norm_b;
+        ie_norm_layer norm;
         ie_linear_layer project;
         ie_tensor query; /* [1, 1, h, d] act */
         ie_linear_layer pool_kv;
-        ie_tensor pool_norm_w, pool_norm_b;
+        ie_norm_layer pool_norm;
         ie_unet_embedding pool;
     } text;
     ie_conv_layer conditioning[IE_MAX_CONDITIONING];

@@ -56,19 +56,19 @@ static ie_status load_embedding(const ie_unet *u, ie_loader *l, ie_unet_embeddin
     return ie_load_linear_one(l, &e->linear2, &second, ie_name_of("%s.linear2", name).text, err);
 }
 
-static ie_status load_vectors(ie_loader *l, ie_tensor *w, ie_tensor *b, int64_t width,
-                              const char *name, ie_error *err)
+static ie_status load_norm(ie_loader *l, ie_norm_layer *out, int64_t width, const char *name,
+                           ie_error *err)
 {
-    IE_TRY(ie_load_tensor(l, w, IE_F32, ie_name_of("%s.weight", name).text, 1, &width, err));
-    return ie_load_tensor(l, b, IE_F32, ie_name_of("%s.bias", name).text, 1, &width, err);
+    out->eps = IE_LAYER_NORM_EPS;
+    IE_TRY(ie_load_tensor(l, &out->w, IE_F32, ie_name_of("%s.weight", name).text, 1, &width, err));
+    return ie_load_tensor(l, &out->b, IE_F32, ie_name_of("%s.bias", name).text, 1, &width, err);
 }
 
 static ie_status load_text(ie_unet *u, ie_loader *l, ie_error *err)
 {
     const ie_unet_config *c = &u->config;
     const int64_t inner = u->text_inner;
-    if (c->text.norm)
-        IE_TRY(load_vectors(l, &u->text.norm_w, &u->text.norm_b, c->text.width, "text.norm", err));
+    if (c->text.norm) IE_TRY(load_norm(l, &u->text.norm, c->text.width, "text.norm", err));
     if (c->text.project) {
         const ie_linear_spec project = token_spec(u, c->text.width, inner);
         IE_TRY(ie_load_linear_one(l, &u->text.project, &project, "text.project", err));
@@ -76,8 +76,7 @@ static ie_status load_text(ie_unet *u, ie_loader *l, ie_error *err)
     IE_TRY(ie_load_tensor(l, &u->text.query, u->backend->act, "text.pool.query", 1, &inner, err));
     const ie_linear_spec kv = token_spec(u, inner, 2 * inner);
     IE_TRY(ie_load_linear_one(l, &u->text.pool_kv, &kv, "text.pool.kv", err));
-    IE_TRY(
-        load_vectors(l, &u->text.pool_norm_w, &u->text.pool_norm_b, inner, "text.pool.norm", err));
+    IE_TRY(load_norm(l, &u->text.pool_norm, inner, "text.pool.norm", err));
     return load_embedding(u, l, &u->text.pool, inner, "text.pool", err);
 }
 
@@ -141,8 +140,8 @@ static ie_status load_attention(ie_unet *u, ie_loader *l, ie_unet_node *n, ie_er
                               ie_name_of("%s.%s", name, self ? "qkv" : "q").text,
                               ie_name_of("%s.norm", name).text, err));
     if (u->config.text.kv_norm) {
-        IE_TRY(load_vectors(l, &n->text_norm_w, &n->text_norm_b, u->text_inner,
-                            ie_name_of("%s.text_norm", name).text, err));
+        IE_TRY(
+            load_norm(l, &n->text_norm, u->text_inner, ie_name_of("%s.text_norm", name).text, err));
     }
     const ie_linear_spec kv = token_spec(u, u->text_inner, 2 * inner);
     IE_TRY(ie_load_linear_one(l, &n->text_kv, &kv, ie_name_of("%s.text_kv", name).text, err));

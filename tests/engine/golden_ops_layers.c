@@ -94,7 +94,8 @@ bool ops_norm(const ops_case *c)
         const ie_tensor x = ops_input(c, "x", from[i]);
         const ie_tensor y = ops_output(c, act, 3, x.dim);
         if (ie_present(b)) {
-            OPS_NEED(ie_exec_layer_norm(&c->r->x, y, x, w, b, length, ops_real(c, "eps"), err));
+            const ie_norm_layer norm = {w, b, ops_real(c, "eps")};
+            OPS_NEED(ie_exec_layer_norm(&c->r->x, &norm, y, x, length, err));
         } else {
             OPS_NEED(ie_exec_rms_norm(&c->r->x, y, x, w, length, ops_real(c, "eps"), err));
         }

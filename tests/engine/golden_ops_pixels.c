@@ -95,8 +95,8 @@ bool ops_noise(const ops_case *c)
 bool ops_augment(const ops_case *c)
 {
     const slots y = two_slots(c, ops_host(c, "y").dim);
-    OPS_NEED(ie_exec_augment(&c->r->x, y.all, 1, ops_input(c, "x", IE_F32), ops_real(c, "alpha"),
-                             ops_real(c, "sigma"), key_of(c), err));
+    const ie_noising how = {ops_real(c, "alpha"), ops_real(c, "sigma"), key_of(c)};
+    OPS_NEED(ie_exec_augment(&c->r->x, y.all, 1, ops_input(c, "x", IE_F32), how, err));
     return ops_check(c, "y", y.slot, false) && first_is_untouched(c, y.all);
 }
 

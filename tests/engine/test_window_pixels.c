@@ -177,8 +177,9 @@ static void at_the_canvas_size_the_result_comes_back_exactly(void **state)
     picture image = picture_new(CANVAS, CANVAS, 3, 8), out = picture_new(CANVAS, CANVAS, 3, 8);
     picture mask = mask_new(CANVAS, CANVAS, scattered);
     float *result = result_new();
+    const ie_window_result made = {result, CANVAS, 0};
     const ie_window w = ie_window_of(&mask.p, CANVAS);
-    must(ie_window_write(&w, &image.p, &mask.p, result, CANVAS, 0, &out.p, &err), &err);
+    must(ie_window_write(&w, &made, &image.p, &mask.p, &out.p, &err), &err);
     for (int i = 0; i < CANVAS * CANVAS * 3; i++) {
         const int x = i / 3 % CANVAS, y = i / 3 / CANVAS;
         const int want = scattered(x, y) ? i * 29 % 256 : sample(&image, x, y, i % 3);
@@ -222,13 +223,14 @@ static void check_write(shape s, int feather)
     picture out = picture_new(s.width, s.height, s.channels, s.bits);
     picture mask = mask_new(s.width, s.height, scattered);
     float *result = result_new();
+    const ie_window_result made = {result, CANVAS, feather};
     const ie_window w = ie_window_of(&mask.p, CANVAS);
     memset(out.p.data, POISON, out.bytes);
-    must(ie_window_write(&w, &image.p, &mask.p, result, CANVAS, feather, &out.p, &err), &err);
+    must(ie_window_write(&w, &made, &image.p, &mask.p, &out.p, &err), &err);
     assert_memory_equal(image.p.data, before.p.data, image.bytes);
     check_kept(&before, &out, &mask, POISON);
     /* In place: the same pixels. */
-    must(ie_window_write(&w, &image.p, &mask.p, result, CANVAS, feather, &image.p, &err), &err);
+    must(ie_window_write(&w, &made, &image.p, &mask.p, &image.p, &err), &err);
     check_kept(&before, &image, &mask, 0);
     for (int y = 0; y < s.height; y++)
         assert_memory_equal(row(&image, y), row(&out, y), image.p.row_bytes - PADDING);
@@ -261,11 +263,12 @@ static void ramp(bool (*filled)(int x, int y), int feather, picture *out)
     ie_error err;
     picture image = picture_new(CANVAS, CANVAS, 3, 16), mask = mask_new(CANVAS, CANVAS, filled);
     float *result = result_new();
+    const ie_window_result made = {result, CANVAS, feather};
     for (int i = 0; i < CANVAS * CANVAS * 3; i++) result[i] = 1.0f;
     memset(image.p.data, 0, image.bytes);
     *out = picture_new(CANVAS, CANVAS, 3, 16);
     const ie_window w = ie_window_of(&mask.p, CANVAS);
-    must(ie_window_write(&w, &image.p, &mask.p, result, CANVAS, feather, &out->p, &err), &err);
+    must(ie_window_write(&w, &made, &image.p, &mask.p, &out->p, &err), &err);
     free(result);
     picture_free(&mask);
     picture_free(&image);
