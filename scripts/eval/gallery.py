@@ -1,7 +1,7 @@
 """What a batch job made, to look at: each input, its mask, its result, and the words.
 
-    build/release/apps/imagen-editor batch examples/edits.jsonl --output-dir out/edits --precision bf16
-    python3 -m scripts.eval.gallery examples/edits.jsonl --results out/edits --output examples/edits.jpg
+    imagen-editor batch examples/edits.jsonl --output-dir out/edits --precision bf16
+    python3 -m scripts.eval.gallery examples/edits.jsonl --results out/edits --output out/edits.jpg
 
 SPDX-License-Identifier: Apache-2.0
 """

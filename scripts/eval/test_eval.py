@@ -644,7 +644,8 @@ class SheetTest(unittest.TestCase):
                 (folder / "a.png").unlink()
                 self.assertEqual(gallery.main([*given, "--output", str(folder / "no.png")]), 2)
             made = np.asarray(Image.open(output))
-            colours = [made[sheet.GAP + 20, sheet.GAP + 20 + i * (40 + sheet.GAP)] for i in range(3)]
+            middles = [sheet.GAP + 20 + i * (40 + sheet.GAP) for i in range(3)]
+            colours = [made[sheet.GAP + 20, middle] for middle in middles]
             self.assertEqual([c.argmax() for c in colours], [0, 0, 2])
             self.assertFalse((folder / "no.png").exists())
 

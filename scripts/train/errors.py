@@ -1,7 +1,7 @@
 """How far a model's stage is from the clean image at chosen times, on held-out images.
 
-    python3 -m scripts.train.errors --model models/demo --config scripts/train/configs/demo/sr-256.json \\
-        --data data/cache-256
+    python3 -m scripts.train.errors --model models/demo --data data/cache-256 \\
+        --config scripts/train/configs/demo/sr-256.json
 
 One step's x0 against the image, in levels of 255, inside the mask: the root mean square, and that
 of each image's mean alone, which is a wrong colour or tone. t = 1 is where a sampler begins.

@@ -1,8 +1,8 @@
 """Processes that train one network together: local SGD.
 
-`torchrun --nproc-per-node N -m scripts.train.train ...` starts N of them. Each makes its own steps on
-its own samples; every `every` steps weights and Adam's moments become the means over all (Stich
-2019, arXiv:1805.09767). A process alone is the first of one, and nothing is sent.
+`torchrun --nproc-per-node N -m -- scripts.train.train ...` starts N of them. Each makes its own
+steps on its own samples; every `every` steps weights and Adam's moments become the means over all
+(Stich 2019, arXiv:1805.09767). A process alone is the first of one, and nothing is sent.
 
 SPDX-License-Identifier: Apache-2.0
 """
