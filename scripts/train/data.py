@@ -123,7 +123,7 @@ def quotes(entry: dict[str, Any]) -> bool:
 
 
 def batches(samples: Samples, numbers: Iterable[int], workers: int) -> Iterator[dict]:
-    """The batches of these numbers, collated to tensors. Number n has the samples from n * batch."""
+    """The batches of these numbers, collated to tensors: number n begins with sample n * batch."""
     size = samples.config.optimiser.batch
     steps = ([number * size + i for i in range(size)] for number in numbers)
     loader = DataLoader(samples, batch_sampler=steps, num_workers=workers)
