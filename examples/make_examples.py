@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 
 # picture: size, POV-Ray's output option, and the ellipse where the edit goes (centre and radii)
 PICTURES = {
+    "desk.jpg": ((1024, 1024), "+FJ92", (250, 692, 216, 230)),  # a glass fish bowl
     "table.png": ((1024, 1024), "+FN8", (540, 500, 150, 135)),  # a glass fish bowl
     "bay.jpg": ((1600, 1067), "+FJ86", (800, 570, 230, 165)),  # a red sailing boat
 }
