@@ -116,6 +116,14 @@ PTX_INLINE float exp2_approximate(float x)
     return y;
 }
 
+/* Within two units of the last place for divisors up to 2^126; zero for those up to 2^128. */
+PTX_INLINE float divide_approximate(float x, float y)
+{
+    float quotient;
+    asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(quotient) : "f"(x), "f"(y));
+    return quotient;
+}
+
 /* ---- sm_80: barriers of some of a block's warps, and between blocks ------------------------- */
 
 /* Barrier `id` (1 to 15) of `threads` threads, a multiple of 32; those that arrive do not wait. */

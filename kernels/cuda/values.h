@@ -108,11 +108,11 @@ PTX_INLINE void store_four(float *p, const float (&v)[4], int left)
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-/* exp overflows to infinity and the quotient to zero; ex2.approx and the fast division are within
- * a few units of f32. */
+/* Two of the slow instructions for a value, and six others. The power overflows to infinity and the
+ * quotient to zero; both are within a few units of f32. */
 PTX_INLINE float silu(float x)
 {
-    return __fdividef(x, 1.0f + __expf(-x));
+    return divide_approximate(x, 1.0f + exp2_approximate(-1.44269504f * x));
 }
 
 /* erfc keeps the left tail. */

@@ -124,6 +124,17 @@ __global__ void vectors_exp2(const uint16_t *pool, uint32_t *out)
     out[i] = bits_of(exp2_approximate(x));
 }
 
+/* Quotients by powers of two from 2^-8 to 2^119 and a little more, and by infinity. */
+__global__ void vectors_divide(const uint16_t *pool, uint32_t *out)
+{
+    const int i = static_cast<int>(threadIdx.x);
+    const uint32_t bits[] = {static_cast<uint32_t>(pool[i]) << 16,
+                             static_cast<uint32_t>(119 + i) << 23 | pool[127 - i]};
+    float x[2];
+    memcpy(x, bits, sizeof x);
+    out[i] = bits_of(divide_approximate(x[0], i == 127 ? INFINITY : x[1]));
+}
+
 /* The first warp arrives and goes on, the second waits for it; then both wait. */
 __global__ void vectors_named_barrier(const uint16_t *pool, uint32_t *out)
 {
@@ -420,7 +431,7 @@ struct Case {
     int oldest, newest; /* compute capabilities, inclusive */
     int words;
     int (*run)(const uint16_t *pool, uint32_t *out);
-    double bound; /* relative to the sum of absolute products; 0: bit for bit; -1: of 2^x */
+    double bound; /* relative to the sum of absolute products; 0: bit for bit; -1: of 2^x, x / y */
 };
 
 /* bf16: (16 + 1) terms and a rounding, for each of 2 or 4 instructions; 8-bit likewise. */
@@ -434,6 +445,7 @@ static const Case cases[] = {
     {"mma_bf16", 80, 999, 128, simple<vectors_mma_bf16, 32, 0>, MMA},
     {"mma_e4m3", 89, 999, 128, simple<vectors_mma_e4m3, 32, 0>, MMA_EIGHT},
     {"exp2", 80, 999, 128, simple<vectors_exp2, 128, 0>, -1},
+    {"divide", 80, 999, 128, simple<vectors_divide, 128, 0>, -1},
     {"named_barrier", 80, 999, 32, simple<vectors_named_barrier, 64, 1024>, 0},
     {"acquire", 80, 999, 6, simple<vectors_acquire, 1, 0>, 0},
     {"mbarrier", 90, 999, 96, simple<vectors_mbarrier, 32, 1024>, 0},

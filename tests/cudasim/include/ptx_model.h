@@ -138,6 +138,10 @@ CUDASIM_INLINE float exp2_approximate(float x)
 {
     return exp2f(x);
 }
+CUDASIM_INLINE float divide_approximate(float x, float y)
+{
+    return x / y;
+}
 
 /* ---- barriers and order ---------------------------------------------------------------------- */
 
