@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "device_model.h"
 
+#include "cuda/normed_load.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -80,6 +82,9 @@ static ie_times predict_sources(const ie_device_model *d, const ie_conv_spec *sp
     const int64_t channels = spec->channels[0] + spec->channels[1];
     const double pixels = (double)(lanes * spec->height * spec->width);
     const double size = (double)ie_dtype_size(spec->dtype);
+    if (ie_cuda_normed_load(spec)) { /* by a kernel that folds moments and film */
+        return ie_predict_stream(d, 5.0 * sizeof(float) * (double)(lanes * channels));
+    }
     ie_times all = {0};
     if (spec->groups || spec->act != IE_ACT_NONE || spec->resample != IE_SAME) {
         const double read = pixels * (double)channels;

@@ -43,9 +43,9 @@ static inline double ie_times_sum(ie_times t)
 }
 
 ie_times ie_predict_product(const ie_device_model *d, const ie_product *p);
-/* A convolution: where its sources are normed, activated or resampled on load, or their channels
- * are no multiple of 8, a kernel of its own does that first; where moments are wanted, one after it
- * merges those of the tiles. `bytes` as in ie_product. */
+/* A convolution: where its sources are normed, activated or resampled, or their channels are no
+ * multiple of 8, a kernel of its own does that first, but for the shapes of normed_load.h; where
+ * moments are wanted, one after it merges those of the tiles. `bytes` as in ie_product. */
 ie_times ie_predict_conv(const ie_device_model *d, const ie_conv_spec *spec, int64_t lanes,
                          double bytes, bool moments);
 /* `blocks`: of 64 queries of one head. */

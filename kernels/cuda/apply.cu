@@ -12,7 +12,8 @@
  *             statistics of the groups it touches, a warp a group, and its channels' three
  *             coefficients; then a thread keeps those of 8 channels (1 where a channel count is no
  *             multiple of 8) and walks over every 32nd (4th) pixel, four loads at a time. Twice
- *             as large: a source pixel is stored four times. Half: four sources a pixel
+ *             as large: a source pixel is stored four times. Half: four sources a pixel.
+ *             Where conv90_norm.cu transforms on load, fold_kernel stores the coefficients alone
  *   limits    128 registers (nvcc 13.0; sm_80, 90a, 120), no spills: 2 blocks an SM
  *   measured  not yet on a device
  * SPDX-License-Identifier: Apache-2.0 */
@@ -111,15 +112,12 @@ template <int N> struct Column {
     const bf16 *x; /* of the lane and the thread's first channel */
     bf16 *u;
     int64_t x_pixel, u_pixel;
-    float centre[N], scale[N], shift[N];
+    folded_norm<N> norm;
 };
 
 template <int N> PTX_INLINE void transform(float (&v)[N], const Column<N> &column, ie_act act)
 {
-#pragma unroll
-    for (int i = 0; i < N; i++) {
-        v[i] = (v[i] - column.centre[i]) * column.scale[i] + column.shift[i];
-    }
+    normalise(v, column.norm);
     activate(v, act);
 }
 
@@ -203,9 +201,9 @@ template <int N> __global__ void __launch_bounds__(APPLY_THREADS, 2) apply_kerne
     column.u = a.u + lane * results * channels + c;
 #pragma unroll
     for (int i = 0; i < N; i++) {
-        column.centre[i] = shared->centre[own + i];
-        column.scale[i] = shared->scale[own + i];
-        column.shift[i] = shared->shift[own + i];
+        column.norm.centre[i] = shared->centre[own + i];
+        column.norm.scale[i] = shared->scale[own + i];
+        column.norm.shift[i] = shared->shift[own + i];
     }
     const int walked = static_cast<int>(half ? results : pixels);
     const int begin = static_cast<int>(blockIdx.x) * a.strip, end = min(begin + a.strip, walked);
@@ -217,11 +215,25 @@ template <int N> __global__ void __launch_bounds__(APPLY_THREADS, 2) apply_kerne
     }
 }
 
+/* The coefficients alone. */
+__global__ void __launch_bounds__(APPLY_THREADS, 2) fold_kernel(Apply a, float *folded)
+{
+    wait_for_last_grid();
+    auto *const shared = reinterpret_cast<ApplyShared *>(dynamic_shared());
+    const int channels = a.channels[0] + a.channels[1], own = static_cast<int>(threadIdx.x);
+    const int c0 = static_cast<int>(blockIdx.y) * APPLY_TILE, c = c0 + own;
+    coefficients(a, shared, c0);
+    if (own >= APPLY_TILE || c >= channels) return;
+    float *to = folded + static_cast<int64_t>(blockIdx.z) * 3 * channels + c;
+    to[0] = shared->centre[own];
+    to[channels] = shared->scale[own];
+    to[2 * channels] = shared->shift[own];
+}
+
 /* ---- launch ---------------------------------------------------------------------------------- */
 
-int ie_cuda_apply(ie_stream *s, const ie_conv_spec *spec, const ie_conv_args *args, void *u)
+static Apply describe(const ie_conv_spec *spec, const ie_conv_args *args)
 {
-    if (spec->dtype != IE_BF16) return cudaErrorInvalidValue;
     Apply a = {};
     for (int i = 0; i < 2; i++) {
         a.x[i] = static_cast<const bf16 *>(args->x[i].data);
@@ -234,21 +246,38 @@ int ie_cuda_apply(ie_stream *s, const ie_conv_spec *spec, const ie_conv_args *ar
         a.film = static_cast<const float *>(args->film.data);
         a.film_lane = args->film.stride[0];
     }
-    a.u = static_cast<bf16 *>(u);
     a.height = static_cast<int>(spec->height);
     a.width = static_cast<int>(spec->width);
     a.groups = spec->groups > 0 ? spec->groups : 0;
     a.eps = spec->eps;
     a.act = spec->act;
     a.resample = spec->resample;
+    return a;
+}
 
+static unsigned tiles_of(const ie_conv_spec *spec)
+{
+    return blocks_for(spec->channels[0] + spec->channels[1], APPLY_TILE);
+}
+
+int ie_cuda_apply(ie_stream *s, const ie_conv_spec *spec, const ie_conv_args *args, void *u)
+{
+    if (spec->dtype != IE_BF16) return cudaErrorInvalidValue;
+    Apply a = describe(spec, args);
+    a.u = static_cast<bf16 *>(u);
     const bool half = a.resample == IE_DOWN2;
     const int64_t walked = half ? spec->height / 2 * (spec->width / 2) : spec->height * spec->width;
-    const int64_t channels = spec->channels[0] + spec->channels[1];
     const bool eight = spec->channels[0] % 8 == 0 && spec->channels[1] % 8 == 0;
     a.strip = walked >= 4096 ? 256 : 128;
-    const dim3 grid(blocks_for(walked, a.strip), blocks_for(channels, APPLY_TILE),
+    const dim3 grid(blocks_for(walked, a.strip), tiles_of(spec),
                     static_cast<unsigned>(args->x[0].dim[0]));
     return launch(eight ? apply_kernel<8> : apply_kernel<1>, grid, dim3(APPLY_THREADS),
                   sizeof(ApplyShared), s, a);
+}
+
+int ie_cuda_fold(ie_stream *s, const ie_conv_spec *spec, const ie_conv_args *args, float *folded)
+{
+    const dim3 grid(1, tiles_of(spec), static_cast<unsigned>(args->x[0].dim[0]));
+    return launch(fold_kernel, grid, dim3(APPLY_THREADS), sizeof(ApplyShared), s,
+                  describe(spec, args), folded);
 }

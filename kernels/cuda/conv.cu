@@ -10,13 +10,15 @@
  *                        12 bytes per tile and output are read: a few us where tiles are many.
  *
  * A source that needs no transform is read as it is, two sources one after the other within a tap:
- * nothing is concatenated. Scratch of a call, in this order: u of apply.cu, padded sources, what
- * the product needs.
+ * nothing is concatenated. Where normed_load.h says so the sources are transformed on load, by
+ * coefficients that apply.cu folds. Scratch of a call, in this order: u or these coefficients,
+ * padded sources, what the product needs.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "conv.h"
 #include "cuda_ops.h"
 #include "half.h"
 #include "launch.h"
+#include "normed_load.h"
 #include "values.h"
 
 #include <stdlib.h>
@@ -24,7 +26,7 @@
 struct ie_conv {
     ie_conv_spec spec;
     int real[2];          /* channels of the product's sources, before they are padded */
-    bool transformed;     /* u takes the sources' place */
+    bool transformed;     /* by apply.cu: u takes the sources' place */
     conv_problem problem; /* without lanes and what a call brings */
 };
 
@@ -222,17 +224,19 @@ int conv_run(ie_stream *s, const conv_problem &p, void *scratch, float *y_moment
 
 /* ---- the operation --------------------------------------------------------------------------- */
 
+static void set_sources(ie_conv *conv, int first, int second)
+{
+    conv->real[0] = first;
+    conv->real[1] = second;
+    for (int i = 0; i < 2; i++) conv->problem.channels[i] = conv_round_up(conv->real[i], CHUNK);
+    conv_choose(&conv->problem);
+}
+
 static ie_conv describe(const ie_conv_spec *spec)
 {
     ie_conv conv = {};
     conv.spec = *spec;
-    conv.transformed = spec->groups > 0 || spec->act != IE_ACT_NONE || spec->resample != IE_SAME;
-    const int first = static_cast<int>(spec->channels[0]);
-    const int second = static_cast<int>(spec->channels[1]);
-    conv.real[0] = conv.transformed ? first + second : first;
-    conv.real[1] = conv.transformed ? 0 : second;
     conv_problem *p = &conv.problem;
-    for (int i = 0; i < 2; i++) p->channels[i] = conv_round_up(conv.real[i], CHUNK);
     p->height = static_cast<int>(ie_resampled(spec->height, spec->resample));
     p->width = static_cast<int>(ie_resampled(spec->width, spec->resample));
     p->out_height = static_cast<int>(ie_conv_out(spec, spec->height));
@@ -242,7 +246,14 @@ static ie_conv describe(const ie_conv_spec *spec)
     p->stride = spec->stride;
     p->pad = spec->pad;
     p->y_f32 = spec->y_f32;
-    conv_choose(p);
+    const int first = static_cast<int>(spec->channels[0]);
+    const int second = static_cast<int>(spec->channels[1]);
+    p->normed = ie_cuda_normed_load(spec);
+    set_sources(&conv, first, second);
+    if (p->normed && p->unit == UNIT_90) return conv;
+    p->normed = false;
+    conv.transformed = spec->groups > 0 || spec->act != IE_ACT_NONE || spec->resample != IE_SAME;
+    set_sources(&conv, conv.transformed ? first + second : first, conv.transformed ? 0 : second);
     return conv;
 }
 
@@ -251,8 +262,9 @@ static bool is_padded(const ie_conv *conv, int i)
     return conv->real[i] != conv->problem.channels[i];
 }
 
-/* Bytes of a call's scratch before the product's: u, then the padded sources. u is there for a
- * padded source too: film without norm, act or resampling then finds it. */
+/* Bytes of a call's scratch before the product's: u, or the folded norm of what is normed on load;
+ * then the padded sources. u is there for a padded source too: film without norm, act or resampling
+ * then finds it. */
 struct conv_layout {
     size_t u, padded[2];
 };
@@ -263,6 +275,11 @@ static conv_layout lay_out(const ie_conv *conv, int64_t lanes)
     const size_t pixels = static_cast<size_t>(lanes) * static_cast<size_t>(p->height) *
                           static_cast<size_t>(p->width) * sizeof(__nv_bfloat16);
     conv_layout layout = {};
+    if (p->normed) {
+        layout.u = round_up(static_cast<size_t>(lanes) * 3 * sizeof(float) *
+                            static_cast<size_t>(conv->real[0] + conv->real[1]));
+        return layout;
+    }
     if (conv->transformed || is_padded(conv, 0) || is_padded(conv, 1)) {
         layout.u = round_up(pixels * static_cast<size_t>(conv->real[0] + conv->real[1]));
     }
@@ -312,6 +329,12 @@ void ie_cuda_conv_release(ie_conv *conv)
 static int make_sources(ie_stream *s, conv_problem *p, const ie_conv *conv, const ie_conv_args *a,
                         char *scratch)
 {
+    if (p->normed) {
+        for (int i = 0; i < 2; i++) p->x[i] = static_cast<const __nv_bfloat16 *>(a->x[i].data);
+        float *folded = reinterpret_cast<float *>(scratch);
+        p->folded = folded;
+        return ie_cuda_fold(s, &conv->spec, a, folded);
+    }
     const conv_layout layout = lay_out(conv, p->lanes);
     const bool made = conv->transformed || ie_present(a->film);
     if (made && layout.u == 0) return cudaErrorInvalidValue; /* film alone */

@@ -5,8 +5,8 @@
  *
  * conv.cu turns an ie_conv_spec into such a problem, packs the weights and picks the kernel;
  * conv80.cu runs any problem on any device, conv90.cu those that conv90_fits on sm_90a. Norm, film,
- * activation and resampling of the sources are done before (apply.cu). linear.cu is a problem with
- * one tap, height 1 and width `rows`.
+ * activation and resampling of the sources are done before (apply.cu) or on load (conv90_norm.cu).
+ * linear.cu is a problem with one tap, height 1 and width `rows`.
  *
  * Batch invariance: whatever a kernel chooses follows the problem without `lanes`.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -24,6 +24,11 @@ struct conv_problem {
     const __nv_bfloat16 *x[2];
     int channels[2];
     int lanes, height, width, out_height, out_width, outputs, kernel, stride, pad;
+    /* normed: of the sources u = silu((x - centre) scale + shift) is read, rounded to bf16, and
+     * zero outside the image; `folded` [lanes, 3, channels[0] + channels[1]] is centre, scale,
+     * shift. conv90 alone does that, where normed_load.h says so. */
+    bool normed;
+    const float *folded;
     /* Packed rows of weights: [padded outputs][ky][kx][source][channels of it padded to `unit`],
      * zero filled, the row as a whole padded to a multiple of CONV_ROW_UNIT elements.
      * unit: 64 where conv90 runs the problem, else 8. */

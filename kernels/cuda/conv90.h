@@ -1,10 +1,12 @@
 /* conv90.h - inside the convolution of sm_90a: how a problem is cut (conv90_plan.cu), and what the
- * kernels are told (conv90.cu). Callers see conv.h alone.
+ * kernels are told (conv90.cu, conv90_norm.cu). Callers see conv.h alone.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CUDA_CONV90_H
 #define IE_CUDA_CONV90_H
 
 #include "conv.h"
+
+#include <cuda.h>
 
 enum { CONV90_PIXELS = 128, CONV90_DEPTH = 64 }; /* rows of a tile; channels of a step */
 
@@ -32,6 +34,11 @@ struct conv90_job {
     float *sums;      /* [splits, tiles * 128, column_tiles * columns], or null: splits == 1 */
 };
 conv90_job conv90_cut(const conv_problem &p, const conv90_plan &plan, void *scratch);
+/* conv90.cu; problems that are normed on load go on to conv90_norm.cu. */
 int conv90_run(ie_stream *s, const conv90_job &job);
+int conv90_norm_run(ie_stream *s, const conv90_job &job);
+/* Of both launches: the map of the weights, and the blocks of the grid. */
+int conv90_map_weights(CUtensorMap *map, const conv90_job &job);
+int conv90_blocks(const conv90_job &job);
 
 #endif

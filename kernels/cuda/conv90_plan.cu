@@ -74,8 +74,28 @@ static void choose_box(const conv_problem &p, conv90_plan *plan)
     }
 }
 
+/* A lonely tile at the end leaves its partner idle. */
+static int cluster_of(const conv_problem &p, const conv90_plan &plan)
+{
+    const int tiles = tiles_of(p, plan, p.lanes);
+    return tiles % 2 == 0 || tiles >= 8 ? 2 : 1;
+}
+
+/* Normed on load: rows of eight pixels, and all outputs at once where a tile can. */
+static conv90_plan choose_normed(const conv_problem &p)
+{
+    conv90_plan plan = {};
+    plan.log_width = 3;
+    plan.log_height = 4;
+    plan.splits = 1;
+    plan.columns = p.outputs > 128 ? 256 : p.outputs > 64 ? 128 : 64;
+    plan.cluster = cluster_of(p, plan);
+    return plan;
+}
+
 conv90_plan conv90_choose(const conv_problem &p)
 {
+    if (p.normed) return choose_normed(p);
     conv90_plan plan = {};
     choose_box(p, &plan);
     const int most = p.out_width * p.out_height > SPLIT_PIXELS_MAX ? 1 : SPLITS_MAX;
@@ -92,9 +112,7 @@ conv90_plan conv90_choose(const conv_problem &p)
             best = plan;
         }
     }
-    /* A lonely tile at the end leaves its partner idle. */
-    const int tiles = tiles_of(p, best, p.lanes);
-    best.cluster = tiles % 2 == 0 || tiles >= 8 ? 2 : 1;
+    best.cluster = cluster_of(p, best);
     return best;
 }
 

@@ -37,6 +37,8 @@ int ie_cuda_attention(ie_stream *s, const ie_attention_args *a);
 /* apply.cu: u = resample(act(film(norm(x0 ++ x1)))) of a convolution, rounded to bf16;
  * u [N, Hr, Wr, C0 + C1] contiguous */
 int ie_cuda_apply(ie_stream *s, const ie_conv_spec *spec, const ie_conv_args *a, void *u);
+/* Its norm and film alone, as (x - centre) scale + shift: folded [N, 3, C0 + C1] f32 */
+int ie_cuda_fold(ie_stream *s, const ie_conv_spec *spec, const ie_conv_args *a, float *folded);
 
 /* moments.cu */
 int ie_cuda_moments(ie_stream *s, ie_tensor m, ie_tensor x);

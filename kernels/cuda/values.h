@@ -1,5 +1,5 @@
 /* values.h - how the kernels that move maps and rows read and write numbers: one or eight at once,
- * bf16 or f32 in memory, f32 in registers; and the activations.
+ * bf16 or f32 in memory, f32 in registers; norms and the activations.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CUDA_VALUES_H
@@ -31,16 +31,21 @@ template <int N> PTX_INLINE void load(float (&v)[N], const float *p)
     }
 }
 
+/* Eight of bf16, to f32. */
+PTX_INLINE void expand(float (&v)[8], const uint4 &eight)
+{
+    const uint32_t pair[4] = {eight.x, eight.y, eight.z, eight.w};
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        v[2 * i] = __uint_as_float(pair[i] << 16);
+        v[2 * i + 1] = __uint_as_float(pair[i] & 0xffff0000u);
+    }
+}
+
 template <int N> PTX_INLINE void load(float (&v)[N], const bf16 *p)
 {
     if constexpr (N == 8) {
-        const uint4 eight = *reinterpret_cast<const uint4 *>(p);
-        const uint32_t pair[4] = {eight.x, eight.y, eight.z, eight.w};
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            v[2 * i] = __uint_as_float(pair[i] << 16);
-            v[2 * i + 1] = __uint_as_float(pair[i] & 0xffff0000u);
-        }
+        expand(v, *reinterpret_cast<const uint4 *>(p));
     } else {
 #pragma unroll
         for (int i = 0; i < N; i++) v[i] = __bfloat162float(p[i]);
@@ -51,6 +56,13 @@ PTX_INLINE uint32_t bf16_pair(float low, float high)
 {
     const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
     return *reinterpret_cast<const uint32_t *>(&pair);
+}
+
+/* And back. */
+PTX_INLINE uint4 rounded(const float (&v)[8])
+{
+    return uint4{bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]), bf16_pair(v[4], v[5]),
+                 bf16_pair(v[6], v[7])};
 }
 
 template <int N> PTX_INLINE void store(float *p, const float (&v)[N])
@@ -69,8 +81,7 @@ template <int N> PTX_INLINE void store(float *p, const float (&v)[N])
 template <int N> PTX_INLINE void store(bf16 *p, const float (&v)[N])
 {
     if constexpr (N == 8) {
-        *reinterpret_cast<uint4 *>(p) = uint4{bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]),
-                                              bf16_pair(v[4], v[5]), bf16_pair(v[6], v[7])};
+        *reinterpret_cast<uint4 *>(p) = rounded(v);
     } else {
 #pragma unroll
         for (int i = 0; i < N; i++) p[i] = __float2bfloat16(v[i]);
@@ -104,6 +115,19 @@ PTX_INLINE void store_four(float *p, const float (&v)[4], int left)
     for (int i = 0; i < 4; i++) {
         if (i < left) p[i] = v[i];
     }
+}
+
+/* ---- norm and film, folded ------------------------------------------------------------------- */
+
+/* (x - centre) scale + shift keeps the digits that x scale + (shift - centre scale) would lose. */
+template <int N> struct folded_norm {
+    float centre[N], scale[N], shift[N];
+};
+
+template <int N> PTX_INLINE void normalise(float (&v)[N], const folded_norm<N> &norm)
+{
+#pragma unroll
+    for (int i = 0; i < N; i++) v[i] = (v[i] - norm.centre[i]) * norm.scale[i] + norm.shift[i];
 }
 
 /* ---- activations ----------------------------------------------------------------------------- */

@@ -33,6 +33,7 @@ HEAD = """\
 # Operations of tests/kernels/check_ops.c that a kernel serves, where its name does not say so.
 SERVES = {
     "apply_kernel": ["conv"],
+    "fold_kernel": ["conv"],
     "norm_rows_kernel": ["layer_norm", "rms_norm"],
     "probe": [],
 }

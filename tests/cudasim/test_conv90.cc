@@ -1,9 +1,11 @@
 /* test_conv90.cc - kernels/cuda/conv90.cu in every order, against sums in double; that a lane's
- * result does not depend on its neighbours, bit for bit; and what conv90_plan.cu chooses.
+ * result does not depend on its neighbours, bit for bit; conv90_norm.cu against apply.cu and
+ * conv90.cu, bit for bit; and what conv90_plan.cu chooses.
  *
  *   test_conv90 [NAME]   NAME is a pattern of cmocka's, as in test_split or test_*
  * SPDX-License-Identifier: Apache-2.0 */
 #include "conv90.h"
+#include "cuda_ops.h"
 #include "support.h"
 
 #include <cmath>
@@ -397,6 +399,151 @@ static void test_neighbours(void **)
     check_neighbours({3, 8, 20, {64, 0}, 64, 3, 1, 1, -1, false, true, 64, 1, 2, 4});
 }
 
+/* ---- norm on load ---------------------------------------------------------------------------- */
+
+namespace
+{
+/* Of a case, on the device: what the norm needs, its folded form, and u in memory. */
+struct Norm {
+    Device<float> moments0, moments1, gamma, beta, film, folded;
+    Device<bf16> u;
+};
+} /* namespace */
+
+static std::vector<float> moments_like(int count) /* mean, variance */
+{
+    std::vector<float> m = normal_floats(2 * count, 0, 0.5f);
+    for (size_t i = 1; i < m.size(); i += 2) m[i] = 1 + m[i] * m[i];
+    return m;
+}
+
+static Norm make_norm(const conv_problem &p)
+{
+    const int channels = p.channels[0] + p.channels[1];
+    return {Device<float>(moments_like(p.lanes * p.channels[0])),
+            Device<float>(moments_like(p.lanes * channels)), /* more than enough; never empty */
+            Device<float>(normal_floats(channels, 1, 0.2f)),
+            Device<float>(normal_floats(channels, 0, 1)),
+            Device<float>(normal_floats(p.lanes * 2 * channels, 0, 0.3f)),
+            Device<float>(size_of(p.lanes, 3, channels, 1)),
+            Device<bf16>(size_of(p.lanes, p.height, p.width, channels))};
+}
+
+static ie_conv_spec spec_of(const conv_problem &p, int groups)
+{
+    ie_conv_spec spec = {};
+    spec.dtype = IE_BF16;
+    spec.height = p.height;
+    spec.width = p.width;
+    for (int i = 0; i < 2; i++) spec.channels[i] = p.channels[i];
+    spec.groups = groups;
+    spec.eps = 1e-5f;
+    spec.act = IE_ACT_SILU;
+    return spec;
+}
+
+static ie_conv_args args_of(const conv_problem &p, const Norm &n, bool film)
+{
+    ie_conv_args args = {};
+    for (int i = 0; i < 2; i++) args.x[i].data = const_cast<bf16 *>(p.x[i]);
+    args.x[0].dim[0] = p.lanes;
+    args.moments[0].data = n.moments0.data();
+    args.moments[1].data = n.moments1.data();
+    args.gamma.data = n.gamma.data();
+    args.beta.data = n.beta.data();
+    if (!film) return args;
+    args.film.data = n.film.data();
+    args.film.rank = 2;
+    args.film.stride[0] = 2 * (p.channels[0] + p.channels[1]);
+    return args;
+}
+
+/* u of the pass over memory, by the folded norm, in double. */
+static void check_u(const Data &d, const Norm &n)
+{
+    const conv_problem &p = d.p;
+    const int channels = p.channels[0] + p.channels[1], pixels = p.height * p.width;
+    const std::vector<float> folded = n.folded.download();
+    Expected e;
+    for (int i = 0; i < p.lanes * pixels * channels; i++) {
+        const int pixel = i / channels, c = i % channels, second = c >= p.channels[0];
+        const float x = second ? d.x[1][pixel * p.channels[1] + c - p.channels[0]]
+                               : d.x[0][pixel * p.channels[0] + c];
+        const float *norm = &folded[size_of(pixel / pixels, 3, channels, 1) + c];
+        const double centred = static_cast<double>(x) - norm[0], scaled = centred * norm[channels];
+        const double v = scaled + norm[2 * channels], u = v / (1 + std::exp(-v));
+        e.value.push_back(u);
+        e.bound.push_back(BF16_ROUNDING * std::fabs(u) +
+                          8 * F32_ROUNDING * (std::fabs(v) + std::fabs(scaled)));
+    }
+    check_close("u", n.u.download(), e);
+}
+
+/* Of the case on its sources, normed on load and by a pass over memory: the same bits, partial
+ * moments included, since the tiles are the same. */
+static void check_norm_bits(const Case &c, int groups, bool film)
+{
+    const Data d = make_data(c);
+    const Loaded l = load(d);
+    conv_problem p = on_device(d, l, true);
+    p.normed = true;
+    const Norm n = make_norm(p);
+    const ie_conv_spec spec = spec_of(p, groups);
+    const ie_conv_args args = args_of(p, n, film);
+    p.folded = n.folded.data();
+    conv_problem q = p;
+    q.normed = false;
+    q.channels[0] = p.channels[0] + p.channels[1];
+    q.channels[1] = 0;
+    q.x[0] = n.u.data();
+    const conv90_plan plan = plan_of(c, p);
+    const Device<float> partials(size_of(p.lanes, conv90_tiles(p), CONV_PARTIALS, p.outputs));
+    p.partials = q.partials = partials.data();
+    const size_t bytes = size_of(p.lanes, p.out_height, p.out_width, p.outputs) * (c.y_f32 ? 4 : 2);
+    assert_int_equal(ie_cuda_fold(nullptr, &spec, &args, n.folded.data()), 0);
+    assert_int_equal(ie_cuda_apply(nullptr, &spec, &args, n.u.data()), 0);
+    run(q, plan);
+    check_u(d, n);
+    const std::vector<float> y = download(q), moments = partials.download();
+    for_each_order([&](const char *) {
+        assert_int_equal(cudaMemset(p.y, 0xff, bytes), 0);
+        assert_int_equal(cudaMemset(p.partials, 0xff, moments.size() * sizeof(float)), 0);
+        run(p, plan);
+        const std::vector<float> mine = download(p), parts = partials.download();
+        assert_memory_equal(mine.data(), y.data(), y.size() * sizeof(float));
+        assert_memory_equal(parts.data(), moments.data(), moments.size() * sizeof(float));
+    });
+}
+
+static void test_norm_bits(void **) /* ragged sides; an odd tile in a cluster; a group across */
+{
+    check_norm_bits({1, 18, 23, {64, 0}, 64, 3, 1, 1, -1, true, true, 0, 0, 0, 0}, 32, false);
+    check_norm_bits({3, 17, 8, {128, 0}, 100, 3, 1, 1, IE_SAME, false, true, 0, 0, 1, 2}, 8, true);
+    check_norm_bits({1, 16, 24, {64, 128}, 132, 3, 1, 1, IE_UP2, true, true, 0, 0, 2, 2}, 16, true);
+}
+
+static void test_norm_neighbours(void **) /* lane 1 of three, and alone */
+{
+    const Case c = {3, 10, 12, {64, 0}, 64, 3, 1, 1, -1, true, true, 0, 0, 2, 2};
+    Data d = make_data(c), one = d;
+    one.p.lanes = 1;
+    const size_t image = d.x[0].size() / 3, folded = 3 * 64;
+    one.x[0].assign(d.x[0].begin() + image, d.x[0].begin() + 2 * image);
+    std::fill(d.x[0].begin(), d.x[0].begin() + image, NAN);
+    std::fill(d.x[0].begin() + 2 * image, d.x[0].end(), INFINITY);
+    const std::vector<float> norm = normal_floats(3 * folded, 0, 1);
+    const Device<float> norms(norm);
+    const Loaded many = load(d), alone = load(one);
+    conv_problem p = on_device(d, many, true), q = on_device(one, alone, true);
+    p.normed = q.normed = true;
+    p.folded = norms.data();
+    q.folded = norms.data() + folded;
+    run(p, plan_of(c, p));
+    run(q, plan_of({1, 10, 12, {64, 0}, 64, 3, 1, 1, -1, true, true, 0, 0, 1, 0}, q));
+    const std::vector<float> all = download(p), mine = download(q);
+    assert_memory_equal(&all[mine.size()], mine.data(), mine.size() * sizeof(float));
+}
+
 /* ---- choices --------------------------------------------------------------------------------- */
 
 static conv_problem square(int side, int channels, int outputs)
@@ -432,6 +579,14 @@ static void test_choices(void **)
     assert_false(conv90_fits(square(64, 64, 24))); /* more than half of 64 columns idle */
     assert_false(conv90_fits(square(4, 64, 64)));
     assert_true(conv90_fits(square(12, 64, 64)));
+    conv_problem normed = square(17, 64, 64);
+    normed.normed = true;
+    assert_int_equal(conv90_choose(normed).log_width, 3);
+    assert_false(conv90_fits(normed)); /* more than half of 3 x 2 tiles idle */
+    normed = square(23, 64, 200);
+    normed.normed = true;
+    assert_true(conv90_fits(normed));
+    assert_int_equal(conv90_choose(normed).columns, 256);
     assert_int_equal(conv90_scratch(square(64, 512, 512)), 0);
     assert_int_equal(conv90_scratch(square(8, 2048, 2048)), 4 * 8 * 128 * 2048);
 }
@@ -443,6 +598,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(test_two_sources),   cmocka_unit_test(test_stride),
         cmocka_unit_test(test_split),         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_down_residual), cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_norm_bits),     cmocka_unit_test(test_norm_neighbours),
     };
     if (count > 1) cmocka_set_test_filter(arguments[1]);
     return cmocka_run_group_tests_name("conv90", tests, nullptr, nullptr);

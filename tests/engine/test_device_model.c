@@ -88,9 +88,9 @@ static void nothing_is_faster_than_the_roofline(void **state)
     }
 }
 
-static double seconds_of(const ie_conv_spec *spec, bool moments)
+static double seconds_of(const ie_conv_spec *spec, double bytes, bool moments)
 {
-    return ie_times_sum(ie_predict_conv(h200(), spec, 2, 1e6, moments));
+    return ie_times_sum(ie_predict_conv(h200(), spec, 2, bytes, moments));
 }
 
 static double stream_of(double bytes)
@@ -112,15 +112,48 @@ static void what_is_done_around_a_product_is_a_kernel_more(void **state)
     ie_conv_spec normed = plain, doubled = plain;
     normed.groups = 32;
     doubled.resample = IE_UP2;
-    const double moved = 2.0 * 2 * 64 * 64 * 128, one = seconds_of(&plain, false);
-    assert_true(fabs(seconds_of(&normed, false) - one - stream_of(2 * moved)) < 1e-12);
-    assert_true(seconds_of(&doubled, false) > one + stream_of(5 * moved));
+    const double moved = 2.0 * 2 * 64 * 64 * 128, one = seconds_of(&plain, 1e6, false);
+    assert_true(fabs(seconds_of(&normed, 1e6, false) - one - stream_of(2 * moved)) < 1e-12);
+    assert_true(seconds_of(&doubled, 1e6, false) > one + stream_of(5 * moved));
     const double partials = 2.0 * 3 * sizeof(float) * 2 * 32 * 128; /* of 32 tiles a lane */
-    assert_true(fabs(seconds_of(&plain, true) - one - stream_of(partials)) < 1e-12);
+    assert_true(fabs(seconds_of(&plain, 1e6, true) - one - stream_of(partials)) < 1e-12);
     ie_conv_spec odd = plain; /* as many steps of 64 channels, and a copy */
     odd.channels[1] = 60;
     const double copied = 2.0 * 2 * 64 * 64 * (60 + 64);
-    assert_true(fabs(seconds_of(&odd, false) - one - stream_of(copied)) < 1e-12);
+    assert_true(fabs(seconds_of(&odd, 1e6, false) - one - stream_of(copied)) < 1e-12);
+}
+
+/* The outer levels of sr-1024: from the time of two kernels, the pass over memory is gone. */
+static void norming_on_load_saves_the_pass(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t side, channels;
+        double low, high; /* the pass, as a share of the product's time */
+    } levels[] = {{1024, 128, 0.2, 0.3}, {512, 128, 0.2, 0.3}, {256, 256, 0.12, 0.2}};
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        const int64_t side = levels[i].side, channels = levels[i].channels;
+        const ie_conv_spec plain = {.dtype = IE_BF16,
+                                    .height = side,
+                                    .width = side,
+                                    .channels = {channels},
+                                    .outputs = channels,
+                                    .kernel = 3,
+                                    .stride = 1,
+                                    .pad = 1};
+        ie_conv_spec normed = plain, apart = plain;
+        normed.groups = apart.groups = 32;
+        normed.act = IE_ACT_SILU;
+        apart.act = IE_ACT_GELU; /* has no kernel that norms on load */
+        const double bytes = 8.0 * (double)(side * side * channels);
+        const double product = seconds_of(&plain, bytes, false);
+        const double together = seconds_of(&normed, bytes, false);
+        const double two = seconds_of(&apart, bytes, false);
+        printf("     %4d^2 x %3d, us: product %.0f, normed on load %.0f, by a pass %.0f\n",
+               (int)side, (int)channels, 1e6 * product, 1e6 * together, 1e6 * two);
+        assert_true(together > product && together < product + 2e-6);
+        assert_true(two > product * (1 + levels[i].low) && two < product * (1 + levels[i].high));
+    }
 }
 
 static const char full[] = IE_SOURCE_DIR "/examples/imagen-full";
@@ -215,6 +248,7 @@ int main(void)
         cmocka_unit_test(the_bases_convolutions_reach_the_predicted_shares),
         cmocka_unit_test(nothing_is_faster_than_the_roofline),
         cmocka_unit_test(what_is_done_around_a_product_is_a_kernel_more),
+        cmocka_unit_test(norming_on_load_saves_the_pass),
         cmocka_unit_test(an_engine_predicts_on_a_described_device_alone),
         cmocka_unit_test(operations_add_up_to_the_pass),
     };
