@@ -63,6 +63,7 @@ PTX_INLINE uint32_t bits_of(float x)
 
 __global__ void vectors_cp_async(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
     const int lane = static_cast<int>(threadIdx.x);
     unsigned char *const memory = dynamic_shared();
     cp_async_16(shared_address(memory + 16 * lane), pool + 8 * lane, lane % 3 != 1);
@@ -74,6 +75,7 @@ __global__ void vectors_cp_async(const uint16_t *pool, uint32_t *out)
 
 __global__ void vectors_ldmatrix(const uint16_t *pool, uint32_t *out, bool transposed)
 {
+    wait_for_last_grid();
     const int lane = static_cast<int>(threadIdx.x);
     uint16_t *const memory = reinterpret_cast<uint16_t *>(dynamic_shared());
     for (int i = lane; i < 256; i += 32) memory[i] = bf16_at(pool, i);
@@ -89,6 +91,7 @@ __global__ void vectors_ldmatrix(const uint16_t *pool, uint32_t *out, bool trans
 
 __global__ void vectors_mma_bf16(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
     const int lane = static_cast<int>(threadIdx.x);
     uint32_t a[4];
     float d[4];
@@ -101,6 +104,7 @@ __global__ void vectors_mma_bf16(const uint16_t *pool, uint32_t *out)
 
 __global__ void vectors_mma_e4m3(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 890
     const int lane = static_cast<int>(threadIdx.x);
     uint32_t a[4];
@@ -115,6 +119,7 @@ __global__ void vectors_mma_e4m3(const uint16_t *pool, uint32_t *out)
 /* Results from tiny to large, then the ends of the range. */
 __global__ void vectors_exp2(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
     const float ends[] = {0.0f, -0.0f, 127.5f, 128.0f, 200.0f, -125.75f, -200.0f, -INFINITY};
     const int i = static_cast<int>(threadIdx.x);
     const uint32_t bits = static_cast<uint32_t>(pool[i]) << 16;
@@ -127,6 +132,7 @@ __global__ void vectors_exp2(const uint16_t *pool, uint32_t *out)
 /* Quotients by powers of two from 2^-8 to 2^119 and a little more, and by infinity. */
 __global__ void vectors_divide(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
     const int i = static_cast<int>(threadIdx.x);
     const uint32_t bits[] = {static_cast<uint32_t>(pool[i]) << 16,
                              static_cast<uint32_t>(119 + i) << 23 | pool[127 - i]};
@@ -138,6 +144,7 @@ __global__ void vectors_divide(const uint16_t *pool, uint32_t *out)
 /* The first warp arrives and goes on, the second waits for it; then both wait. */
 __global__ void vectors_named_barrier(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
     uint32_t *const memory = reinterpret_cast<uint32_t *>(dynamic_shared());
     const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
     if (thread < 32) {
@@ -153,6 +160,7 @@ __global__ void vectors_named_barrier(const uint16_t *pool, uint32_t *out)
 
 __global__ void vectors_acquire(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
     out[0] = pool[0];
     out[1] = add_release(out, 3);
     out[2] = add_release(out, pool[1]);
@@ -188,6 +196,7 @@ __global__ void vectors_mbarrier(const uint16_t *pool, uint32_t *out)
 
 __global__ void vectors_stmatrix(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
 #if PTX_SM90
     const int lane = static_cast<int>(threadIdx.x);
     uint32_t *const memory = reinterpret_cast<uint32_t *>(dynamic_shared());
@@ -205,6 +214,7 @@ struct Box {
 
 __global__ void vectors_tma_load(const __grid_constant__ CUtensorMap map, uint32_t *out, Box box)
 {
+    wait_for_last_grid();
 #if PTX_SM90
     unsigned char *const memory = dynamic_shared();
     const uint32_t start = shared_address(memory), barrier = start + 1024;
@@ -228,6 +238,7 @@ __global__ void vectors_tma_load(const __grid_constant__ CUtensorMap map, uint32
 /* Each of two blocks sends its two rows of 64 to both. */
 __global__ void vectors_multicast(const __grid_constant__ CUtensorMap map, uint32_t *out)
 {
+    wait_for_last_grid();
 #if PTX_SM90
     unsigned char *const memory = dynamic_shared();
     const uint32_t start = shared_address(memory), barrier = start + 2048;
@@ -255,6 +266,7 @@ __global__ void vectors_multicast(const __grid_constant__ CUtensorMap map, uint3
 
 __global__ void vectors_tma_store(const __grid_constant__ CUtensorMap map, const uint16_t *pool)
 {
+    wait_for_last_grid();
 #if PTX_SM90
     uint32_t *const memory = reinterpret_cast<uint32_t *>(dynamic_shared());
     for (unsigned i = threadIdx.x; i < 128; i += 32) memory[i] = pair_at(pool, static_cast<int>(i));
@@ -270,6 +282,7 @@ __global__ void vectors_tma_store(const __grid_constant__ CUtensorMap map, const
 /* Words to the other block's shared memory, an arrival on its barrier, and words from there. */
 __global__ void vectors_cluster(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
 #if PTX_SM90
     float *const memory = reinterpret_cast<float *>(dynamic_shared());
     const uint32_t start = shared_address(memory), barrier = start + 1024;
@@ -319,6 +332,7 @@ PTX_INLINE void multiply(float (&d)[128], uint64_t a, uint64_t b, bool more)
 template <int N, bool EIGHT>
 __global__ void __launch_bounds__(256, 1) vectors_wgmma(const uint16_t *pool, uint32_t *out)
 {
+    wait_for_last_grid();
 #if PTX_SM90A
     unsigned char *const memory = dynamic_shared();
     const int thread = static_cast<int>(threadIdx.x);
