@@ -2,13 +2,13 @@
 """check_executed - was every kernel of the CUDA backend run by its tests? And does every one wait
 for the grid before it (kernels/cuda/launch.h)?
 
-    tests/cuda/check_executed.py PROGRAM LAUNCHED [FILE ...]
+    tests/cuda/check_executed.py PROGRAM LAUNCHED [FILE | KERNEL ...]
 
 LAUNCHED is what runs of PROGRAM (check_cuda on the simulator) left with CUDASIM_LAUNCHED: a place
 in the program a line. It is compared with every __global__ in kernels/cuda, and with every instance
-of the templates among them that PROGRAM contains, but for those of the FILEs, which are for another
-chip and must not have run. A program with kernels translated from PTX runs those and no other
-(sim/launch.cc).
+of the templates among them that PROGRAM contains, but for the KERNELs and those of the FILEs, which
+are for another chip and must not have run. A program with kernels translated from PTX runs those
+and no other (sim/launch.cc).
 
     0  all were, and do     1  some were not, or do not     2  usage
 
@@ -87,7 +87,7 @@ def main():
         return 2
     program, path, *others = sys.argv[1:]
     kernels = declared()
-    unknown = set(others) - set(kernels.values())
+    unknown = set(others) - set(kernels.values()) - set(kernels)
     if not kernels or unknown:
         sys.exit(f"check_executed: no kernel is declared in {', '.join(unknown) or 'kernels/cuda'}")
     places = {int(place, 16) for place in Path(path).read_text().split()}
@@ -95,7 +95,8 @@ def main():
     ran = {found for place, found in there if place in places}
     present = {found for _, found in there}
     present |= {(name, name) for name in kernels.keys() - dict(present).keys()}
-    wanted = {(name, text) for name, text in present if kernels[name] not in others}
+    elsewhere = {name for name, file in kernels.items() if {name, file} & set(others)}
+    wanted = {(name, text) for name, text in present if name not in elsewhere}
     for name, text in sorted(wanted - ran):
         print(f"never run: {text} ({kernels[name]})")
     for name, text in sorted(ran - wanted):
