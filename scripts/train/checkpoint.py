@@ -39,13 +39,8 @@ def digest(tensors: dict[str, Tensor]) -> str:
 class Average:
     """The exponential moving average of named tensors; young runs forget faster."""
 
-    def __init__(self, modules: dict[str, nn.Module], decay: float):
-        self.decay = decay
-        self.live = {
-            f"{prefix}.{name}": value
-            for prefix, module in modules.items()
-            for name, value in module.state_dict(keep_vars=True).items()
-        }
+    def __init__(self, module: nn.Module, decay: float):
+        self.decay, self.live = decay, module.state_dict(keep_vars=True)
         self.values = {name: value.detach().clone() for name, value in self.live.items()}
 
     @torch.no_grad()
@@ -55,17 +50,8 @@ class Average:
         values, live = list(self.values.values()), list(self.live.values())
         torch._foreach_lerp_(values, live, 1 - decay)
 
-    def of(self, prefix: str) -> dict[str, Tensor]:
-        return part(self.values, prefix)
-
     def load(self, values: dict[str, Tensor]) -> None:
         if set(values) != set(self.values):
             raise ValueError("the checkpoint's averages are those of another network")
         for name, value in values.items():
             self.values[name].copy_(value)
-
-
-def part(values: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors below a prefix, without it."""
-    start = len(prefix) + 1
-    return {name[start:]: x for name, x in values.items() if name.startswith(prefix + ".")}

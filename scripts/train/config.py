@@ -14,7 +14,6 @@ from typing import Any
 
 from ..reference.config import (
     StageConfig,
-    T5Config,
     UNetConfig,
     build,
     choice,
@@ -30,13 +29,10 @@ FORMAT = "imagen-editor-training"
 class TextConfig:
     length: int  # tokens, </s> included: text_length of cascade.json
     dropout: float  # share of the samples that are trained with the null text
-    vocabulary: int  # most pieces of the tokenizer; 0 where the encoder is frozen
-    encoder: dict[str, Any] | None  # config.json of the T5 to train; None: frozen, given by --text
 
     def check(self, where: str) -> None:
         require(1 <= self.length <= 1024, where, "length is not in 1 .. 1024")
         require(0 <= self.dropout < 1, where, "dropout is not in 0 .. 1")
-        require((self.encoder is None) == (self.vocabulary == 0), where, "vocabulary and encoder")
 
 
 @dataclass
@@ -208,9 +204,6 @@ class TrainingConfig:
         canvas = unet.conditioning.resolution
         require(canvas > 0, where, "unet.conditioning.resolution is 0: nothing is edited")
         require(self.stage.guidance.kind != "list", where, "stage.guidance is a list")
-        if self.text.encoder is not None:
-            width = T5Config.parse({**self.text.encoder, "vocab_size": 1}, f"{where}: text").d_model
-            require(unet.text.width == width, where, "unet.text.width is not the encoder's d_model")
         if unet.low_resolution:
             require(unet.resolution % unet.low_resolution == 0, where, "low_resolution no divisor")
         if data.crop:

@@ -2,9 +2,9 @@
 
     python3 -m scripts.train.cost scripts/train/configs/demo/*.json
 
-Counted on tensors without data: convolutions and matrix products, forward, of the U-Net, its
-conditioning encoder and the text encoder where it is trained. A multiply-add counts 2; a training
-step takes three times the forward pass. `low` is the share of maps of half the side and below.
+Counted on tensors without data: convolutions and matrix products, forward, of the U-Net and its
+conditioning encoder. A multiply-add counts 2; a training step takes three times the forward pass.
+`low` is the share of maps of half the side and below.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -17,8 +17,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..reference.blocks import TextFeatures
-from ..reference.config import T5Config
-from ..reference.t5 import T5Encoder
 from ..reference.unet import UNet
 from .config import TrainingConfig
 from .stage import encode_canvas, trained_config
@@ -51,31 +49,18 @@ def unet_flop(config: TrainingConfig, unet: UNet) -> tuple[float, float]:
     return counter.get_total_flops(), full
 
 
-def text_flop(config: TrainingConfig) -> tuple[int, float]:
-    """Parameters and forward FLOP of one prompt."""
-    assert config.text.encoder is not None
-    data = {**config.text.encoder, "vocab_size": config.text.vocabulary}
-    encoder = T5Encoder(T5Config.parse(data, "text.encoder"))
-    ids = torch.zeros(1, TOKENS, dtype=torch.long)
-    with FlopCounterMode(display=False) as counter:
-        encoder(ids, torch.full((1,), TOKENS))
-    return sum(p.numel() for p in encoder.parameters()), counter.get_total_flops()
-
-
 def main() -> None:
     for path in map(Path, sys.argv[1:]):
         config = TrainingConfig.read(path)
         with torch.device("meta"):
             unet = UNet(trained_config(config), zero_init=False)
             flop, full = unet_flop(config, unet)
-            parameters, more = text_flop(config) if config.text.encoder else (0, 0.0)
         count = sum(p.numel() for p in unet.parameters())
-        step = 3 * config.optimiser.batch * (flop + more)
-        line = f"{config.stage.name}: {count / 1e6:.2f} M parameters"
-        line += f" and {parameters / 1e6:.2f} M of text encoder" if parameters else ""
+        step = 3 * config.optimiser.batch * flop
         print(
-            f"{line}; forward {flop / 1e9:.2f} GFLOP a sample, {1 - full / flop:.0%} low; "
-            f"{3 * (flop + more) / 1e9:.1f} GFLOP to train a sample, {step / 1e12:.2f} TFLOP a step"
+            f"{config.stage.name}: {count / 1e6:.2f} M parameters; "
+            f"forward {flop / 1e9:.2f} GFLOP a sample, {1 - full / flop:.0%} low; "
+            f"{3 * flop / 1e9:.1f} GFLOP to train a sample, {step / 1e12:.2f} TFLOP a step"
         )
 
 

@@ -31,8 +31,7 @@ LEVELS = 127.5
 def load(config: TrainingConfig, model: Path) -> Objective:
     unet = new_unet(config)
     start_from(unet, model / config.stage.directory)
-    side = text.load_frozen(model, config.text)
-    side.encoder.eval()
+    side = text.load(model, config.text)
     return Objective(config, fast.install(unet).eval(), side, torch.device("cpu"))
 
 
@@ -69,9 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
     options = parser.parse_args(arguments)
     try:
-        config = TrainingConfig.read(options.config)
-        settings = ["text.encoder=null", "text.vocabulary=0", *options.settings]
-        config = with_settings(config, settings)
+        config = with_settings(TrainingConfig.read(options.config), options.settings)
         objective = load(config, options.model)
         samples = Samples(Cache(options.data, config.data.canvas), config)
         batch = default_collate([samples.held_out(i) for i in range(options.images)])

@@ -1,11 +1,11 @@
 """Make a model directory of finished runs, one for each stage in order.
 
     python3 -m scripts.train.export --runs out/train/base-64 out/train/sr-256 out/train/sr-1024 \\
-        --output models/demo
+        --text out/train/text --output models/demo
 
-The averaged weights are written as bf16, f16 or f32, with the configurations, the tokenizer and
-cascade.json; then the directory is opened with the reference, as the engine would. The text encoder
-is the first run's, or, where the runs were trained with a frozen one, that of --text.
+The averaged weights are written as bf16, f16 or f32, with the configurations, the text encoder that
+the runs were trained with, its tokenizer and cascade.json; then the directory is opened with the
+reference, as the engine would.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -43,7 +43,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-def check_cascade(configs: list[TrainingConfig], saved: list[dict[str, Any]], given: bool) -> None:
+def check_cascade(configs: list[TrainingConfig]) -> None:
     """Whether these runs are the stages of one cascade."""
     canvas = configs[-1].unet.resolution
     previous = 0
@@ -56,16 +56,14 @@ def check_cascade(configs: list[TrainingConfig], saved: list[dict[str, Any]], gi
         previous = unet.resolution
     if len({config.text.length for config in configs}) > 1:
         raise ValueError("the stages differ in text.length")
-    if bool(saved[0]["text_config"]) == given:
-        raise ValueError("either the first run trained the text encoder, or --text gives it")
 
 
 def check_text(saved: list[dict[str, Any]], digest: str, configs: list[TrainingConfig]) -> None:
     for config, content in zip(configs, saved):
-        if content["text_digest"] not in ("", digest):
+        if content["text_digest"] != digest:
             raise ValueError(
                 f"{config.stage.name}: was trained with another text encoder; train it on with "
-                "--text and --reconfigure, or accept that with --mixed-text"
+                "--text and --reconfigure"
             )
 
 
@@ -76,24 +74,18 @@ def export(options: argparse.Namespace) -> None:
         TrainingConfig.parse(content["config"], str(run / file))
         for run, content in zip(options.runs, saved)
     ]
-    check_cascade(configs, saved, options.text is not None)
+    check_cascade(configs)
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
     (output / "cascade.json").unlink(missing_ok=True)  # written last: with it, it is complete
-    if options.text is None:
-        data, tensors = saved[0]["text_config"], checkpoint.part(saved[0]["average"], "text")
-        tokenizer = options.runs[0] / "tokenizer" / "spiece.model"
-    else:
-        data = json.loads((options.text / "text_encoder" / "config.json").read_text())
-        tensors = weights.read(options.text / "text_encoder")
-        tokenizer = options.text / "tokenizer" / "spiece.model"
-    if not options.mixed_text:
-        check_text(saved, checkpoint.digest(tensors), configs)
+    data = json.loads((options.text / "text_encoder" / "config.json").read_text())
+    tensors = weights.read(options.text / "text_encoder")
+    check_text(saved, checkpoint.digest(tensors), configs)
+    tokenizer = options.text / "tokenizer" / "spiece.model"
     text.write(output, tokenizer, data, convert(tensors, options.type))
     for config, content in zip(configs, saved):
         folder = output / config.stage.directory
-        unet = checkpoint.part(content["average"], "unet")
-        weights.write(folder, convert(unet, options.type))
+        weights.write(folder, convert(content["average"], options.type))
         own = {"format": "imagen-editor-unet", "version": 1, **content["config"]["unet"]}
         write_json(folder / "config.json", own)
     cascade = {
@@ -129,9 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="the stages' runs")
     parser.add_argument("--output", type=Path, required=True, help="the model directory")
     parser.add_argument("--type", choices=TYPES, default="bf16", help="of the weights")
-    parser.add_argument("--text", type=Path, help="model whose frozen text encoder was used")
+    parser.add_argument("--text", type=Path, required=True, help="whose text encoder they used")
     parser.add_argument("--best", action="store_true", help="where the held-out loss was lowest")
-    parser.add_argument("--mixed-text", action="store_true", help="see the README")
     options = parser.parse_args(arguments)
     try:
         export(options)

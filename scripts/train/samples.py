@@ -20,7 +20,6 @@ from ..reference.cascade import Stage, to_bytes
 from .checkpoint import Average
 from .data import Samples
 from .stage import VALIDATION, Objective, canvas_of, pictures, reduce
-from .text import TextSide
 
 TILE = 128  # least side of a tile in pixels
 
@@ -28,13 +27,8 @@ TILE = 128  # least side of a tile in pixels
 def averaged(objective: Objective, average: Average) -> Objective:
     """A copy that uses the averaged weights."""
     unet = copy.deepcopy(objective.unet)
-    unet.load_state_dict(average.of("unet"))
-    text = objective.text
-    if not text.frozen:
-        encoder = copy.deepcopy(text.encoder)
-        encoder.load_state_dict(average.of("text"))
-        text = TextSide(text.config, text.tokenizer, encoder)
-    return Objective(objective.config, unet, text, objective.device)
+    unet.load_state_dict(average.values)
+    return Objective(objective.config, unet, objective.text, objective.device)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -36,8 +37,8 @@ try:
     from ..reference import weights
     from ..reference.cascade import Cascade, Edit, conditioning_image, to_bytes
     from ..reference.unet import UNet
-    from . import cache, checkpoint, config, data, errors, export, fast, masks, pack, samples, stage
-    from . import train
+    from . import cache, checkpoint, config, data, denoise, errors, export, fast, masks, pack
+    from . import samples, stage, text, train
 except ImportError as missing:
     reason = f"training needs PyTorch, SentencePiece and Pillow: {missing}"
     if __name__ == "__main__":
@@ -93,10 +94,6 @@ def tiny(name: str) -> dict[str, Any]:
     result = json.loads((DEMO / f"{name}.json").read_text(encoding="utf-8"))
     result["unet"] |= TINY[name] | {"width": 16, "embedding": 32, "norm_groups": 4}
     result["unet"]["text"] |= {"width": 32}
-    if result["text"]["encoder"]:
-        result["text"]["encoder"] |= {
-            "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}  # fmt: skip
-        result["text"]["vocabulary"] = 200
     canvas, crop = {"base-64": (32, 0), "sr-256": (32, 16), "sr-1024": (CANVAS, 32)}[name]
     result["data"] |= {"canvas": canvas, "crop": crop, "validation": 4}
     result["stage"]["steps"] = 3
@@ -105,6 +102,14 @@ def tiny(name: str) -> dict[str, Any]:
                         "sample_steps": 2, "sample_prompts": ["a red ball"]}  # fmt: skip
     result["precision"] = "f32"
     return result
+
+
+def tiny_text() -> dict[str, Any]:
+    """The demo's training file of the text, made small."""
+    result = json.loads((DEMO / "text.json").read_text(encoding="utf-8"))
+    result["encoder"] |= {
+        "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}  # fmt: skip
+    return result | {"vocabulary": 200, "steps": 60, "batch": 8, "rate": 5e-3}
 
 
 def write_source(folder: Path) -> None:
@@ -131,9 +136,13 @@ def write_source(folder: Path) -> None:
 
 
 def arguments(folder: Path, name: str, run: str, *more: str) -> list[str]:
-    text = [] if name in ("base-64", "often") else ["--text", str(folder / "base-64")]
-    return ["--config", str(folder / f"{name}.json"), "--data", str(folder / "cache"),
-            "--run", str(folder / run), "--threads", "1", *text, *more]  # fmt: skip
+    return ["--config", str(folder / f"{name}.json"), "--data", str(folder / "cache"), "--text",
+            str(folder / "text"), "--run", str(folder / run), "--threads", "1", *more]  # fmt: skip
+
+
+def denoising(folder: Path, output: str) -> list[str]:
+    return ["--config", str(folder / "text.json"), "--data", str(folder / "cache"),
+            "--output", str(folder / output)]  # fmt: skip
 
 
 def quiet(main: Callable[[list[str]], int], given: list[str]) -> tuple[int, str]:
@@ -152,6 +161,7 @@ class Trainer(unittest.TestCase):
     """One folder for all tests: a source, its cache and the stages' training files."""
 
     folder: Path
+    denoised: str  # what training the text printed
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -163,14 +173,17 @@ class Trainer(unittest.TestCase):
         cache.build([cls.folder / "source"], cls.folder / "cache", [32, CANVAS], 1)
         for name in TINY:
             (cls.folder / f"{name}.json").write_text(json.dumps(tiny(name)))
+        (cls.folder / "text.json").write_text(json.dumps(tiny_text()))
+        code, cls.denoised = quiet(denoise.main, denoising(cls.folder, "text"))
+        assert code == 0, cls.denoised
 
     def config(self, name: str) -> "config.TrainingConfig":
         return config.TrainingConfig.read(self.folder / f"{name}.json")
 
     def options(self, name: str, run: str, **more: Any) -> Any:
-        text = self.folder / "base-64" if name != "base-64" else None
         values = {"run": self.folder / run, "device": "cpu", "data": self.folder / "cache",
-                  "text": text, "init": None, "compile": False, "sync": 1}  # fmt: skip
+                  "text": self.folder / "text", "init": None, "compile": False,
+                  "sync": 1}  # fmt: skip
         return type("Options", (), values | more)()
 
     def samples(self, name: str, **changes: Any) -> "data.Samples":
@@ -359,7 +372,7 @@ class StageTest(Trainer):
         before = {name: value.clone() for name, value in unet.state_dict().items()}
         for batch in data.batches(run.samples, range(3), 0):
             run.train_step(batch)
-        average = run.average.of("unet")
+        average = run.average.values
         for name in ("conditioning.0.weight", "conditioning.0.bias"):
             self.assertTrue(torch.equal(unet.state_dict()[name], before[name]))
             self.assertTrue(torch.equal(average[name], before[name]))
@@ -510,9 +523,7 @@ class ConfigTest(Trainer):
             "data.canvas is neither": {"data": tiny("base-64")["data"] | {"canvas": 16}},
             "a fixed conditioning is one convolution": {"conditioning": "fixed"},
             "bicubic. is not one of learned": {"conditioning": "bicubic"},
-            "not the encoder's": {"text": tiny("base-64")["text"] | {
-                "encoder": tiny("base-64")["text"]["encoder"] | {"d_model": 64}}},
-        }  # fmt: skip
+        }
         for message, change in cases.items():
             source = {k: v for k, v in (tiny("base-64") | change).items() if k not in
                       ("format", "version")}  # fmt: skip
@@ -530,8 +541,53 @@ class ConfigTest(Trainer):
 
     def test_the_demo_files_are_valid_and_fit_together(self) -> None:
         parsed = [config.TrainingConfig.read(DEMO / f"{name}.json") for name in TINY]
-        saved = [{"text_config": "yes" if i == 0 else ""} for i in range(3)]
-        export.check_cascade(parsed, saved, False)
+        export.check_cascade(parsed)
+        words = denoise.DenoisingConfig.read(DEMO / "text.json")
+        self.assertEqual({c.unet.text.width for c in parsed}, {words.encoder["d_model"]})
+        self.assertEqual({c.text.length for c in parsed}, {words.length})
+
+
+class TextTest(Trainer):
+    def test_denoising_names_the_pieces_and_keeps_words_apart(self) -> None:
+        shares = re.findall(r"named right: ([0-9.]+)% of the pieces kept", self.denoised)
+        self.assertGreater(float(shares[-1]), 90, self.denoised)
+        side = text.load(self.folder / "text", self.config("base-64").text)
+        tokens, length = side.encode(["a red ball", "a red box"], torch.ones(2, dtype=torch.bool))
+        self.assertEqual(length.tolist(), [4, 4])  # whole words, and the end
+        same, differing = ((tokens[0, i] - tokens[1, i]).norm().item() for i in (1, 2))
+        self.assertGreater(differing, 2 * same)
+
+    def test_words_of_captions_are_whole_pieces(self) -> None:
+        pieces = text.load(self.folder / "text", self.config("base-64").text).tokenizer.pieces
+        for word in (*COLOURS, *SHAPES):
+            self.assertEqual(len(pieces.encode(word)), 1, word)
+        self.assertNotIn(pieces.unk_id(), pieces.encode("Zoë's 7 q!".replace("ë", "e")))
+
+    def test_the_same_seed_gives_the_same_encoder(self) -> None:
+        self.assertEqual(quiet(denoise.main, denoising(self.folder, "again"))[0], 0)
+        once, again = (weights.read(self.folder / n / "text_encoder") for n in ("text", "again"))
+        for name, value in once.items():
+            self.assertTrue(torch.equal(value, again[name]), name)
+
+    def test_a_stage_wants_a_text_encoder_of_its_width(self) -> None:
+        narrow = config.with_settings(self.config("base-64"), ["unet.text.width=64"])
+        with self.assertRaisesRegex(ValueError, "d_model is 32, the configuration's .* 64"):
+            train.Run(self.options("base-64", "narrow"), narrow)
+        with self.assertRaisesRegex(ValueError, "--text says where"):
+            train.Run(self.options("base-64", "none", text=None), self.config("base-64"))
+
+    def test_wrong_text_files_are_refused_with_the_key(self) -> None:
+        words = tiny_text()["encoder"]
+        for message, change in {
+            "replaced is not between": {"replaced": 1},
+            "unknown keys": {"sed": 1},
+            "length is not in": {"length": 0},
+            "feed_forward_proj": {"encoder": words | {"feed_forward_proj": "relu"}},
+        }.items():
+            path = self.folder / "wrong.json"
+            path.write_text(json.dumps(tiny_text() | change))
+            with self.subTest(message), self.assertRaisesRegex(ValueError, message):
+                denoise.DenoisingConfig.read(path)
 
 
 class TrainingTest(Trainer):
@@ -605,15 +661,14 @@ class TrainingTest(Trainer):
         whole = self.together("two", "--set", "optimiser.steps=6")
         self.together("halves", "--set", "optimiser.steps=6", "--until", "4")
         halves = self.together("halves", "--set", "optimiser.steps=6")
-        for part in ("unet", "text"):
-            for name, value in whole["live"][part].items():
-                torch.testing.assert_close(halves["live"][part][name], value, rtol=0, atol=0)
+        for name, value in whole["live"].items():
+            torch.testing.assert_close(halves["live"][name], value, rtol=0, atol=0)
         alone = self.folder / "alone"
         self.assertEqual(
             run_training(self.folder, "base-64", "alone", "--set", "optimiser.steps=6")[0], 0
         )
-        stem = checkpoint.load(alone / "checkpoint.pt")["live"]["unet"]["stem.weight"]
-        self.assertGreater((stem - whole["live"]["unet"]["stem.weight"]).abs().max().item(), 0)
+        stem = checkpoint.load(alone / "checkpoint.pt")["live"]["stem.weight"]
+        self.assertGreater((stem - whole["live"]["stem.weight"]).abs().max().item(), 0)
 
     def test_a_killed_run_continues_as_if_it_had_not_been(self) -> None:
         steps = ("--set", "optimiser.steps=60")
@@ -636,9 +691,8 @@ class TrainingTest(Trainer):
         self.assertEqual(code, 0, printed)
         self.assertIn("resuming at step", printed)
         a, b = (checkpoint.load(self.folder / n / "checkpoint.pt") for n in ("whole", "killed"))
-        for kind in ("unet", "text"):
-            for name, value in a["live"][kind].items():
-                self.assertTrue(torch.equal(value, b["live"][kind][name]), name)
+        for name, value in a["live"].items():
+            self.assertTrue(torch.equal(value, b["live"][name]), name)
         for name, value in a["average"].items():
             self.assertTrue(torch.equal(value, b["average"][name]), name)
         for key, state in a["optimiser"]["state"].items():
@@ -666,7 +720,8 @@ class TrainingTest(Trainer):
         output = self.folder / "model"
         if not (output / "cascade.json").exists():
             runs = [str(self.folder / name) for name in TINY]
-            code, printed = quiet(export.main, ["--runs", *runs, "--output", str(output)])
+            given = ["--text", str(self.folder / "text"), "--output", str(output)]
+            code, printed = quiet(export.main, ["--runs", *runs, *given])
             self.assertEqual(code, 0, printed)
         return output
 
@@ -686,7 +741,7 @@ class TrainingTest(Trainer):
         self.assertTrue(all(s.isfinite().all() for s in stages))
         averages = checkpoint.load(self.folder / "base-64" / "checkpoint.pt")["average"]
         written = weights.read(self.folder / "model" / "base-64")
-        for name, value in checkpoint.part(averages, "unet").items():
+        for name, value in averages.items():
             self.assertTrue(torch.equal(value.bfloat16(), written[name]), name)
 
     def test_the_engine_agrees_on_the_trained_weights(self) -> None:
@@ -729,18 +784,19 @@ class TrainingTest(Trainer):
 
     def test_a_base_is_trained_on_from_an_exported_model(self) -> None:
         model, end = self.export(), checkpoint.load(self.folder / "base-64" / "checkpoint.pt")
-        run = train.Run(self.options("base-64", "on", init=model), self.config("base-64"))
-        for module, prefix in ((run.objective.unet, "unet"), (run.text.encoder, "text")):
-            expected = checkpoint.part(end["average"], prefix)
-            for name, value in module.state_dict().items():
-                self.assertTrue(torch.equal(value, expected[name].bfloat16().float()), name)
-        before = run.text.encoder.shared.weight.detach().clone()
+        options = self.options("base-64", "on", init=model, text=None)
+        run = train.Run(options, self.config("base-64"))
+        for name, value in run.objective.unet.state_dict().items():
+            self.assertTrue(torch.equal(value, end["average"][name].bfloat16().float()), name)
+        before = run.objective.unet.stem.weight.detach().clone()
+        words = run.text.encoder.shared.weight.detach().clone()
         for batch in data.batches(run.samples, range(2), 0):
             run.train_step(batch)
-        self.assertFalse(torch.equal(before, run.text.encoder.shared.weight))
+        self.assertFalse(torch.equal(before, run.objective.unet.stem.weight))
+        self.assertTrue(torch.equal(words, run.text.encoder.shared.weight))
 
     def test_a_mixture_of_text_encoders_is_refused(self) -> None:
-        saved = [{"text_digest": d} for d in ("", "abc", "def")]
+        saved = [{"text_digest": d} for d in ("abc", "abc", "def")]
         parsed = [self.config(name) for name in TINY]
         with self.assertRaisesRegex(ValueError, "sr-1024: was trained with another"):
             export.check_text(saved, "abc", parsed)

@@ -1,4 +1,4 @@
-"""The text side of training: a tokenizer learned from captions, and prompts to token features.
+"""The text side of training: tokenizer and encoder to begin with, and prompts to token features.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -21,7 +21,6 @@ from ..reference import weights
 from ..reference.config import T5Config, require
 from ..reference.t5 import SelfAttention, T5Encoder
 from ..reference.tokenizer import Tokenizer
-from . import checkpoint
 from .config import TextConfig
 
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation
@@ -31,12 +30,16 @@ def train_tokenizer(path: Path, captions: Iterable[str], vocabulary: int) -> Non
     """T5's settings: unigram, nmt_nfkc, pad 0, </s> 1, <unk> 2, no <s>; at most so many pieces.
 
     Every printable ASCII character has a piece, so that a prompt of any words can be read.
+    SentencePiece takes as candidates only what occurs in two different words, so that "red" in all
+    captions would be cut into r, e, d: each word is given with a comma as well.
     """
+    captions = set(captions)
+    words = {f"{word}," for caption in captions for word in caption.split()}
     path.parent.mkdir(parents=True, exist_ok=True)
     model = io.BytesIO()
     with contextlib.redirect_stderr(io.StringIO()):
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sorted(set(captions))),
+            sentence_iterator=iter(sorted(captions | words)),
             model_writer=model,
             model_type="unigram",
             vocab_size=vocabulary,
@@ -92,12 +95,13 @@ def encoder_config(data: dict[str, Any], tokenizer: Tokenizer, where: str) -> di
 
 
 class TextSide:
-    """Tokenizer and encoder, and how a batch of prompts becomes the U-Net's text."""
+    """Tokenizer and frozen encoder, and how a batch of prompts becomes the U-Net's text."""
 
     def __init__(self, config: TextConfig, tokenizer: Tokenizer, encoder: T5Encoder):
-        self.config, self.tokenizer, self.encoder = config, tokenizer, encoder
-        self.frozen = config.encoder is None
+        self.config, self.tokenizer = config, tokenizer
+        self.encoder = encoder.requires_grad_(False).eval()
 
+    @torch.no_grad()
     def encode(self, prompts: list[str], keep: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens [N, T, D] and lengths [N]; where `keep` is false the null text, one zero."""
         device = self.encoder.shared.weight.device
@@ -105,49 +109,18 @@ class TextSide:
         ids = ids[:, : int(length.max())].to(device)
         length = torch.where(keep, length, 1).to(device)
         keep = keep.to(device)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            tokens = self.encoder(ids, length)
+        tokens = self.encoder(ids, length)
         return torch.where(keep[:, None, None], tokens, 0.0), length
 
 
-def load_frozen(directory: Path, config: TextConfig) -> TextSide:
-    """Tokenizer and encoder of a model directory, or the averaged ones of a run."""
+def load(directory: Path, config: TextConfig) -> TextSide:
+    """Of a model directory, or of a folder that scripts.train.denoise made."""
     directory = Path(directory)
-    run, model = directory / "checkpoint.pt", directory / "text_encoder" / "config.json"
-    if run.exists():
-        saved = checkpoint.load(run)
-        require(bool(saved["text_config"]), str(run), "did not train a text encoder")
-        encoder = T5Encoder(T5Config.parse(saved["text_config"], str(run)))
-        encoder.load_state_dict(checkpoint.part(saved["average"], "text"))
-    else:
-        require(model.exists(), str(directory), "is neither a model directory nor a run")
-        encoder = T5Encoder(T5Config.read(model))
-        weights.load_into(encoder, directory / "text_encoder")
+    model = directory / "text_encoder" / "config.json"
+    require(model.exists(), str(directory), "has no text_encoder/config.json")
+    encoder = T5Encoder(T5Config.read(model))
+    weights.load_into(encoder, directory / "text_encoder")
     return TextSide(config, Tokenizer(directory / "tokenizer" / "spiece.model"), encoder)
-
-
-def start_training(config: TextConfig, tokenizer_path: Path) -> tuple[TextSide, dict[str, Any]]:
-    """A new encoder for this tokenizer, and its config.json."""
-    assert config.encoder is not None
-    tokenizer = Tokenizer(tokenizer_path)
-    data = encoder_config(config.encoder, tokenizer, "text.encoder")
-    encoder = T5Encoder(T5Config.parse(data, "text.encoder"))
-    initialise(encoder)
-    return TextSide(config, tokenizer, encoder), data
-
-
-def start_from(
-    config: TextConfig, tokenizer_path: Path, model: Path
-) -> tuple[TextSide, dict[str, Any]]:
-    """To be trained on: a model directory's tokenizer, which is copied, and encoder."""
-    tokenizer_path.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer_path.write_bytes((Path(model) / "tokenizer" / "spiece.model").read_bytes())
-    side, data = start_training(config, tokenizer_path)
-    try:
-        weights.load_into(side.encoder, Path(model) / "text_encoder")
-    except RuntimeError as error:
-        raise ValueError(f"{model}: another text encoder than configured: {error}") from error
-    return side, data
 
 
 def write(

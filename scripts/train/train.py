@@ -1,9 +1,7 @@
 """Train one stage of a cascade.
 
     python3 -m scripts.train.train --config scripts/train/configs/demo/base-64.json \\
-        --data data/train-cache --run out/train/base-64 --minutes 120
-    python3 -m scripts.train.train --config scripts/train/configs/demo/sr-256.json \\
-        --data data/train-cache --run out/train/sr-256 --text out/train/base-64
+        --data data/train-cache --text out/train/text --run out/train/base-64 --minutes 120
 
 The run's folder holds everything: checkpoint.pt, log.jsonl, samples/. The same command again
 continues where the last checkpoint is, with the same batches and the same noise as if it had never
@@ -46,11 +44,7 @@ class Run:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.samples = Samples(Cache(options.data, config.data.canvas), config)
         torch.manual_seed(config.seed)
-        if not self.peers.first:
-            self.peers.wait()  # for the tokenizer that the first one makes
-        self.text, self.text_config = self._text_side(options.text, options.init)
-        if self.peers.first:
-            self.peers.wait()
+        self.text = self._text_side(options.text or options.init)
         unet = new_unet(config)
         if options.init and not (self.directory / CHECKPOINT).exists():
             start_from(unet, Path(options.init) / config.stage.directory)
@@ -59,39 +53,21 @@ class Run:
         self.objective = Objective(config, unet, self.text, self.device)
         if options.compile:
             self.objective.forward = torch.compile(unet.forward)
-        self.modules = {"unet": unet}
-        if not self.text.frozen:
-            self.modules["text"] = self.text.encoder
-        self.average = checkpoint.Average(self.modules, config.optimiser.ema)
+        self.average = checkpoint.Average(unet, config.optimiser.ema)
         self.optimiser = self._optimiser()
         self.step, self.seconds, self.best = 0, 0.0, math.inf
-        self.text_digest = ""
-        if self.text.frozen:
-            self.text.encoder.requires_grad_(False).eval()
-            self.text_digest = checkpoint.digest(self.text.encoder.state_dict())
+        self.text_digest = checkpoint.digest(self.text.encoder.state_dict())
 
-    def _text_side(
-        self, given: Path | None, init: Path | None
-    ) -> tuple[text.TextSide, dict[str, Any]]:
-        """A frozen encoder comes from --text or --init; one that is trained begins as --init's, or
-        anew, made for the captions."""
-        config = self.config.text
-        if config.encoder is None:
-            if given is None and init is None:
-                raise ValueError("the configuration's text encoder is frozen: --text says which")
-            return text.load_frozen(given or init, config), {}
-        if given is not None:
+    def _text_side(self, given: Path | None) -> text.TextSide:
+        if given is None:
+            raise ValueError("--text says where the text encoder is")
+        side, width = text.load(given, self.config.text), self.config.unet.text.width
+        if side.encoder.config.d_model != width:
             raise ValueError(
-                "the configuration trains its own text encoder, which --text does not go with: "
-                '"encoder": null and "vocabulary": 0 freeze it, --init begins with another'
+                f"{given}: the text encoder's d_model is {side.encoder.config.d_model}, "
+                f"the configuration's unet.text.width {width}"
             )
-        tokenizer = self.directory / "tokenizer" / "spiece.model"
-        if init is not None:
-            return text.start_from(config, tokenizer, init)
-        if not tokenizer.exists():
-            captions = self.samples.cache.captions()
-            text.train_tokenizer(tokenizer, captions, config.vocabulary)
-        return text.start_training(config, tokenizer)
+        return side
 
     def _placed(self, unet: UNet, compiled: bool) -> UNet:
         """On its device; on a CPU in bf16 with faster parts, where a C compiler can make them."""
@@ -107,7 +83,7 @@ class Run:
     def _optimiser(self) -> torch.optim.Optimizer:
         """AdamW; norms, biases and other vectors are not decayed."""
         o = self.config.optimiser
-        values = [p for module in self.modules.values() for p in module.parameters()]
+        values = list(self.objective.unet.parameters())
         groups = [
             {"params": [p for p in values if p.dim() > 1], "weight_decay": o.weight_decay},
             {"params": [p for p in values if p.dim() <= 1], "weight_decay": 0.0},
@@ -149,15 +125,14 @@ class Run:
         return {
             "config": self.config.source,
             "average": self.average.values,
-            "text_config": self.text_config,
             "text_digest": self.text_digest,
             "step": self.step,
             "seconds": self.seconds,
         }
 
     def save(self) -> None:
-        live = {name: module.state_dict() for name, module in self.modules.items()}
-        resumable = {"live": live, "optimiser": self.optimiser.state_dict(), "best": self.best}
+        live, optimiser = self.objective.unet.state_dict(), self.optimiser.state_dict()
+        resumable = {"live": live, "optimiser": optimiser, "best": self.best}
         checkpoint.save(self.directory / CHECKPOINT, self.content() | resumable)
 
     def resume(self, reconfigure: bool) -> bool:
@@ -176,8 +151,7 @@ class Run:
             raise ValueError(
                 f"{path}: the run differs in {', '.join(changed)}: --reconfigure accepts that"
             )
-        for name, module in self.modules.items():
-            module.load_state_dict(saved["live"][name])
+        self.objective.unet.load_state_dict(saved["live"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.average.load(saved["average"])
         self.step, self.seconds, self.best = saved["step"], saved["seconds"], saved["best"]
@@ -295,8 +269,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, required=True, help="the stage's training file")
     parser.add_argument("--data", type=Path, required=True, help="a cache of scripts.train.cache")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--text", type=Path, help="model or run whose text encoder is used, frozen")
-    parser.add_argument("--init", type=Path, help="model directory to start from")
+    parser.add_argument("--text", type=Path, help="folder of scripts.train.denoise, or a model; "
+                        "default: --init")  # fmt: skip
+    parser.add_argument("--init", type=Path, help="model directory whose U-Net to start from")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:N")
     parser.add_argument("--minutes", type=float, default=0, help="stop after so many; 0: never")
     parser.add_argument("--until", type=int, default=0, metavar="STEP",
@@ -321,7 +296,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = with_settings(TrainingConfig.read(options.config), options.settings)
         run = Run(options, config)
         resumed = run.resume(options.reconfigure)
-        size = sum(p.numel() for module in run.modules.values() for p in module.parameters())
+        size = sum(p.numel() for p in run.objective.unet.parameters())
         verb = f"resuming at step {run.step}" if resumed else "starting"
         if run.peers.first:
             print(f"{config.stage.name}: {size / 1e6:.2f} M parameters, {verb}", flush=True)
