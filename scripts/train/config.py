@@ -141,6 +141,7 @@ class TrainingConfig:
     record: RecordConfig
     conditioning: str  # learned, or fixed: an average that is not trained
     augmentation: float  # of the low-resolution image: levels from U(0, this); 1 is published
+    tone: float  # of the low-resolution image: its colours shift by up to this, of 1 = 127.5 levels
     time_power: float  # t = u^time_power, u from U(0, 1): 1 is uniform, less is more noise
     precision: str
     seed: int
@@ -158,7 +159,7 @@ class TrainingConfig:
 
     @staticmethod
     def parse(data: dict[str, Any], where: str) -> "TrainingConfig":
-        defaults = {"conditioning": "learned", "augmentation": 1, "time_power": 1}
+        defaults = {"conditioning": "learned", "augmentation": 1, "tone": 0, "time_power": 1}
         data = {**defaults, **data}
         source = copy.deepcopy(data)
         sections = {
@@ -194,6 +195,7 @@ class TrainingConfig:
         choice(self.precision, ("f32", "bf16"), f"{where}: precision")
         choice(self.conditioning, ("learned", "fixed"), f"{where}: conditioning")
         require(0 < self.augmentation <= 1, where, "augmentation is not in (0, 1]")
+        require(0 <= self.tone <= 1, where, "tone is not in 0 .. 1")
         require(0 < self.time_power <= 2, where, "time_power is not in (0, 2]")
         unet, data = self.unet, self.data
         if self.conditioning == "fixed":

@@ -194,6 +194,16 @@ def augmentations(
     return result
 
 
+def shift_tones(
+    config: TrainingConfig, small: Tensor, mask: Tensor, numbers: torch.Generator
+) -> Tensor:
+    """The image [N, 3, h, w] as the stage before may get it wrong: by one colour everywhere, and by
+    another one where it is masked; each of their channels from U(-tone, tone)."""
+    drawn = torch.rand((2, *small.shape[:2], 1, 1), generator=numbers) * 2 - 1
+    everywhere, masked = (config.tone * drawn).to(small.device)
+    return small + everywhere + masked * reduce(mask, small.shape[-1])
+
+
 def make_inputs(
     config: TrainingConfig, batch: dict[str, Any], device: torch.device, seed: tuple[int, int, int],
     t: float | None = None,
@@ -213,6 +223,8 @@ def make_inputs(
     if config.unet.low_resolution:
         scale, spread, v_aug = columns(augmentations(config, count, host), target)
         small = reduce(image, config.side * config.unet.low_resolution // config.unet.resolution)
+        if config.tone:
+            small = shift_tones(config, small, mask, host)
         large = F.interpolate(small, size=target.shape[2:], mode="bilinear", align_corners=False)
         added = torch.randn(target.shape, generator=noise, device=device)
         low = scale.view(-1, 1, 1, 1) * large + spread.view(-1, 1, 1, 1) * added

@@ -399,6 +399,22 @@ class StageTest(Trainer):
         image = conditioning_image(batch["image"], batch["mask"], torch.float32)
         torch.testing.assert_close(made.canvas, image)
 
+    def test_tones_shift_by_one_colour_everywhere_and_one_where_masked(self) -> None:
+        parsed = config.with_settings(self.config("sr-256"), ["tone=0.2"])
+        mask = torch.zeros(64, 1, 32, 32)
+        mask[:, :, 8:20, 8:20] = 1
+        small = torch.rand(64, 3, 16, 16)
+        numbers = torch.Generator().manual_seed(5)
+        shift = stage.shift_tones(parsed, small, mask, numbers) - small
+        everywhere, both, edge = (shift[..., i, i] for i in (0, 6, 4))
+        torch.testing.assert_close(shift[..., 0, 5:], everywhere[..., None].expand(-1, -1, 11))
+        torch.testing.assert_close(edge, both)
+        for drawn in (everywhere, both - everywhere):
+            self.assertLessEqual(drawn.abs().max().item(), 0.2 + 1e-6)
+            self.assertGreater(drawn.std().item(), 0.1)
+        correlation = torch.corrcoef(torch.stack([everywhere, both - everywhere]).flatten(1))
+        self.assertLess(correlation[0, 1].abs().item(), 0.25)
+
     def test_starting_from_a_plain_network_begins_as_that_network(self) -> None:
         parsed = self.config("sr-256")
         source = copy.deepcopy(parsed.unet)
