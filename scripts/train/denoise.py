@@ -127,6 +127,7 @@ class Denoiser:
 
 def denoise(options: argparse.Namespace) -> None:
     config = DenoisingConfig.read(options.config)
+    config.steps = options.steps or config.steps
     captions = [line for folder in options.data for line in Cache(folder, 0).captions()]
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / "tokenizer" / "spiece.model"
@@ -146,6 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="the text's training file")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="caches of captions")
     parser.add_argument("--output", type=Path, required=True, help="folder of the text part")
+    parser.add_argument("--steps", type=int, default=0, help="instead of the file's")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all cores)")
     options = parser.parse_args(arguments)
     if options.threads:

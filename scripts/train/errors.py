@@ -6,10 +6,17 @@
 One step's x0 against the image, in levels of 255, inside the mask: the root mean square, and that
 of each image's mean alone, which is a wrong colour or tone. t = 1 is where a sampler begins.
 
+    ... --swap sphere cube cylinder cone pyramid
+
+does so for prompts with one of these words, and again with another one in its place: a network that
+hears them is further off then; one that is not has not learned what they mean.
+
 SPDX-License-Identifier: Apache-2.0
 """
 
 import argparse
+import random
+import re
 import sys
 from pathlib import Path
 
@@ -33,6 +40,28 @@ def load(config: TrainingConfig, model: Path) -> Objective:
     start_from(unet, model / config.stage.directory)
     side = text.load(model, config.text)
     return Objective(config, fast.install(unet).eval(), side, torch.device("cpu"))
+
+
+def swap(prompt: str, words: list[str], rng: random.Random) -> str:
+    """Each of the words, or its plural in -s, becomes another one of them."""
+    either = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+
+    def other(found: re.Match) -> str:
+        return rng.choice([word for word in words if word != found[1]]) + found[2]
+
+    return re.sub(rf"\b({either})(s?)\b", other, prompt)
+
+
+def batch_of(samples: Samples, count: int, words: list[str]) -> dict:
+    """So many held-out samples, each with one of the words in its prompt where there are any."""
+    found, tried = [], 50 * count
+    for number in range(tried):
+        sample = samples.held_out(number)
+        if not words or swap(sample["prompt"], words, random.Random(0)) != sample["prompt"]:
+            found.append(sample)
+        if len(found) == count:
+            return default_collate(found)
+    raise ValueError(f"{len(found)} of {tried} held-out samples have one of the words: {words}")
 
 
 @torch.no_grad()
@@ -65,18 +94,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="the stage's training file")
     parser.add_argument("--data", type=Path, required=True, help="a cache of scripts.train.cache")
     parser.add_argument("--images", type=int, default=16, help="held-out ones (default 16)")
+    parser.add_argument("--swap", nargs="+", default=[], metavar="WORD", help="two or more")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
     options = parser.parse_args(arguments)
     try:
         config = with_settings(TrainingConfig.read(options.config), options.settings)
         objective = load(config, options.model)
         samples = Samples(Cache(options.data, config.data.canvas), config)
-        batch = default_collate([samples.held_out(i) for i in range(options.images)])
-        print("| t | log-SNR | root mean square | of the mean alone |\n|---|---|---|---|")
+        if len(set(options.swap)) == 1:
+            raise ValueError("--swap needs two words")
+        batch = batch_of(samples, options.images, options.swap)
+        batches = {"": batch}
+        if options.swap:
+            rng = random.Random(config.seed)
+            prompts = [swap(prompt, options.swap, rng) for prompt in batch["prompt"]]
+            batches[", with another word"] = {**batch, "prompt": prompts}
+        heads = [f"{h}{which}" for which in batches for h in ("root mean square", "of the mean")]
+        print(f"| t | log-SNR | {' | '.join(heads)} |\n|{(2 + len(heads)) * '---|'}")
         for t in TIMES:
             lam = schedule.log_snr(config.stage.schedule, t)
-            whole, mean = errors(objective, batch, t)
-            print(f"| {t:g} | {lam:.1f} | {whole:.1f} | {mean:.1f} |", flush=True)
+            found = [value for b in batches.values() for value in errors(objective, b, t)]
+            print(f"| {t:g} | {lam:.1f} | {' | '.join(f'{x:.1f}' for x in found)} |", flush=True)
     except (OSError, ValueError) as error:
         print(f"errors: {error}", file=sys.stderr)
         return 2

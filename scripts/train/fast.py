@@ -29,6 +29,12 @@ COMPILE = ["-c", "-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC"]
 CHANNELS_LAST = torch.channels_last
 
 
+def has_bf16(cpu: str) -> bool:
+    """Whether this text of /proc/cpuinfo names instructions for products of bf16."""
+    words = set(cpu.split())
+    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
 class Shape(ctypes.Structure):
     """struct shape of norm.c."""
 

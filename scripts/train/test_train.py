@@ -14,6 +14,7 @@ import io
 import json
 import math
 import os
+import random
 import re
 import signal
 import socket
@@ -531,6 +532,11 @@ class StageTest(Trainer):
 
 
 class ConfigTest(Trainer):
+    def test_instructions_for_bf16_are_found_as_whole_words(self) -> None:
+        for flags, found in {"avx2 avx512_bf16 sse": True, "fp asimd bf16": True,
+                             "avx512_bf16x avx512f": False}.items():  # fmt: skip
+            self.assertEqual(fast.has_bf16(f"flags\t\t: {flags}\n"), found, flags)
+
     def test_wrong_files_are_refused_with_the_key(self) -> None:
         cases = {
             "unknown or missing keys": {"sed": 1},
@@ -797,6 +803,23 @@ class TrainingTest(Trainer):
                     errors.schedule.log_snr(run.config.stage.schedule, t))[0] ** 2)  # fmt: skip
                 for error in errors.errors(run.objective, batch, t):
                     self.assertAlmostEqual(error, 12.75 * sigma, delta=0.01)
+
+    def test_errors_with_another_word_are_those_of_another_prompt(self) -> None:
+        rng = random.Random(1)
+        for prompt, pattern in {"two red balls": r"two red (box|cone)s",
+                                "a football": "a football", "a cone": "a (ball|box)"}.items():
+            for _ in range(8):
+                self.assertRegex(errors.swap(prompt, ["ball", "box", "cone"], rng), f"^{pattern}$")
+        given = ["--model", str(self.export()), "--config", str(self.folder / "base-64.json"),
+                 "--data", str(self.folder / "cache"), "--images", "3", "--swap"]  # fmt: skip
+        code, printed = quiet(errors.main, [*given, "ball", "box"])
+        self.assertEqual((code, printed.count("\n")), (0, 2 + len(errors.TIMES)), printed)
+        cells = [cell.split() for line in printed.splitlines()[2:] for cell in line.split("|")]
+        self.assertEqual(len(cells), 8 * len(errors.TIMES))
+        for words, message in {("ball",): "two words", ("tree", "car"): "0 of 150"}.items():
+            code, printed = quiet(errors.main, [*given, *words])
+            self.assertEqual(code, 2)
+            self.assertIn(message, printed)
 
     def test_a_base_is_trained_on_from_an_exported_model(self) -> None:
         model, end = self.export(), checkpoint.load(self.folder / "base-64" / "checkpoint.pt")
