@@ -290,6 +290,22 @@ static void test_tensor_maps(void **)
                          CUDA_SUCCESS);
 }
 
+/* Page-locked memory is read when the copy runs, which is later than when it was asked for. */
+static void test_rewritten_while_it_is_copied(void **)
+{
+    const Device<int> data(4);
+    expect_report(99, "was written while a copy of 16 bytes from it was under way", [&] {
+        int *pinned;
+        cudaStream_t stream;
+        cudaMallocHost(reinterpret_cast<void **>(&pinned), 16);
+        cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+        pinned[3] = 1;
+        cudaMemcpyAsync(data.data(), pinned, 16, cudaMemcpyHostToDevice, stream);
+        pinned[3] = 2;
+        cudaStreamSynchronize(stream);
+    });
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -297,7 +313,7 @@ int main()
         cmocka_unit_test(test_copies),          cmocka_unit_test(test_mbarriers),
         cmocka_unit_test(test_tensor_cores),    cmocka_unit_test(test_spinning),
         cmocka_unit_test(test_launch_limits),   cmocka_unit_test(test_tensor_maps),
-        cmocka_unit_test(test_grid_dependency),
+        cmocka_unit_test(test_grid_dependency), cmocka_unit_test(test_rewritten_while_it_is_copied),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

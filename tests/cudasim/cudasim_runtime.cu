@@ -224,6 +224,48 @@ static void test_errors(void **)
     assert_string_equal(cudaGetErrorName(cudaGetLastError()), "cudaErrorInvalidValue");
 }
 
+static void test_memory_is_limited(void **)
+{
+    size_t left = 0, total = 0;
+    const Device<char> before(1000);
+    cudasim_memory(5000);
+    assert_int_equal(cudaMemGetInfo(&left, &total), 0);
+    assert_int_equal(total, 5000);
+    assert_int_equal(left, 4000);
+    void *one = nullptr, *more = nullptr;
+    assert_int_equal(cudaMalloc(&one, 4000), 0);
+    assert_int_equal(cudaMalloc(&more, 1), cudaErrorMemoryAllocation);
+    assert_int_equal(cudaFree(one), 0);
+    assert_int_equal(cudaMalloc(&more, 1), 0);
+    assert_int_equal(cudaFree(more), 0);
+    cudasim_memory(size_t{4} << 30);
+    cudaGetLastError();
+}
+
+/* After a kernel's illegal access every call fails with it, and asking does not clear it. */
+static void test_a_broken_device(void **)
+{
+    Device<int> data(4);
+    cudaStream_t stream;
+    cudaEvent_t event;
+    void *memory;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaEventCreate(&event);
+    cudasim_break(cudaErrorIllegalAddress);
+    assert_int_equal(cudaMalloc(&memory, 16), cudaErrorIllegalAddress);
+    assert_int_equal(cudaMemsetAsync(data.data(), 0, 16, stream), cudaErrorIllegalAddress);
+    assert_int_equal(cudaEventRecord(event, stream), cudaErrorIllegalAddress);
+    assert_int_equal(cudaEventSynchronize(event), cudaErrorIllegalAddress);
+    assert_int_equal(cudaStreamSynchronize(stream), cudaErrorIllegalAddress);
+    assert_int_equal(cudaStreamQuery(stream), cudaErrorIllegalAddress);
+    assert_int_equal(cudaGetLastError(), cudaErrorIllegalAddress);
+    assert_int_equal(cudaGetLastError(), cudaErrorIllegalAddress);
+    cudasim_break(cudaSuccess);
+    assert_int_equal(cudaGetLastError(), cudaSuccess);
+    assert_int_equal(cudaEventDestroy(event), 0);
+    assert_int_equal(cudaStreamDestroy(stream), 0);
+}
+
 static void test_fresh_memory_is_nan(void **)
 {
     const Device<float> data(100);
@@ -240,9 +282,10 @@ static void test_host_code_in_c(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_lazy_stream),    cmocka_unit_test(test_events),
-        cmocka_unit_test(test_graphs),         cmocka_unit_test(test_grids_overlap),
-        cmocka_unit_test(test_errors),         cmocka_unit_test(test_fresh_memory_is_nan),
+        cmocka_unit_test(test_lazy_stream),     cmocka_unit_test(test_events),
+        cmocka_unit_test(test_graphs),          cmocka_unit_test(test_grids_overlap),
+        cmocka_unit_test(test_errors),          cmocka_unit_test(test_memory_is_limited),
+        cmocka_unit_test(test_a_broken_device), cmocka_unit_test(test_fresh_memory_is_nan),
         cmocka_unit_test(test_host_code_in_c),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

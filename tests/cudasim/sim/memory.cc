@@ -42,7 +42,7 @@ struct Allocation {
     size_t page_bytes;
 };
 static std::map<const unsigned char *, Allocation> allocations; /* by address */
-static size_t used = PAGE;
+static size_t used = PAGE, live = 0;
 
 static unsigned char *global_range()
 {
@@ -68,6 +68,7 @@ void *global_allocate(size_t bytes)
     FORBID(first, start - first);
     FORBID(start + bytes, body - bytes);
     allocations[start] = {bytes, first, pages};
+    live += bytes;
     return start;
 }
 
@@ -78,8 +79,14 @@ bool global_free(void *pointer)
     ALLOW(found->second.pages, found->second.page_bytes);
     mprotect(found->second.pages, found->second.page_bytes, PROT_NONE);
     madvise(found->second.pages, found->second.page_bytes, MADV_DONTNEED);
+    live -= found->second.bytes;
     allocations.erase(found);
     return true;
+}
+
+size_t global_live()
+{
+    return live;
 }
 
 bool is_global(const void *address)

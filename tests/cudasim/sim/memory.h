@@ -24,6 +24,7 @@ constexpr size_t GLOBAL_BYTES = size_t{4} << 30;
 
 void *global_allocate(size_t bytes); /* null when there is no room */
 bool global_free(void *pointer);
+size_t global_live(); /* bytes that are allocated */
 /* Fails (report.h) unless the range lies inside one allocation of global memory. */
 void global_check(const void *address, size_t bytes, const char *what);
 bool is_global(const void *address);

@@ -24,6 +24,15 @@ cudaError_t remember_error(cudaError_t error)
     return error;
 }
 
+static cudaError_t broken = cudaSuccess; /* cudasim_break */
+
+cudaError_t device_state()
+{
+    return remember_error(broken);
+}
+
+static size_t memory_bytes = GLOBAL_BYTES; /* cudasim_memory */
+
 static std::map<const unsigned char *, size_t> pinned; /* host memory that the device may read */
 
 static bool is_pinned(const void *pointer, size_t bytes)
@@ -42,6 +51,7 @@ static bool fits(const void *pointer, size_t bytes, bool device)
 
 static cudaError_t check_copy(const void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
 {
+    if (broken) return remember_error(broken);
     bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
     bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (kind == cudaMemcpyDefault) {
@@ -66,6 +76,19 @@ static void fill(void *to, int value, size_t bytes)
 } /* namespace cudasim */
 
 using namespace cudasim;
+
+/* ---- what only the simulator has ------------------------------------------------------------- */
+
+void cudasim_memory(size_t bytes)
+{
+    memory_bytes = bytes;
+}
+
+void cudasim_break(cudaError_t error)
+{
+    broken = error;
+    last_error = error;
+}
 
 /* ---- device ---------------------------------------------------------------------------------- */
 
@@ -110,15 +133,19 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
-    *free_bytes = *total_bytes = GLOBAL_BYTES;
-    return cudaSuccess;
+    *total_bytes = memory_bytes;
+    *free_bytes = memory_bytes > global_live() ? memory_bytes - global_live() : 0;
+    return device_state();
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 cudaError_t cudaMalloc(void **pointer, size_t bytes)
 {
-    *pointer = bytes ? global_allocate(bytes) : nullptr;
+    *pointer = nullptr;
+    if (broken) return remember_error(broken);
+    const bool fits = global_live() + bytes <= memory_bytes;
+    if (bytes && fits) *pointer = global_allocate(bytes);
     if (bytes && !*pointer) return remember_error(cudaErrorMemoryAllocation);
     return cudaSuccess;
 }
@@ -172,6 +199,18 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
         const std::vector<unsigned char> staged(first, first + bytes);
         return enqueue(stream, [=] { copy(to, staged.data(), bytes); });
     }
+    if (!is_global(from) && !is_capturing(stream)) {
+        const auto *first = static_cast<const unsigned char *>(from);
+        const std::vector<unsigned char> before(first, first + bytes);
+        return enqueue(stream, [=] {
+            if (std::memcmp(from, before.data(), bytes) != 0) {
+                fail("page-locked host memory at %p was written while a copy of %zu bytes from it "
+                     "was under way",
+                     from, bytes);
+            }
+            copy(to, from, bytes);
+        });
+    }
     if (pageable_target && is_capturing(stream)) {
         return remember_error(cudaErrorStreamCaptureUnsupported);
     }
@@ -187,6 +226,7 @@ cudaError_t cudaMemset(void *to, int value, size_t bytes)
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream)
 {
+    if (broken) return remember_error(broken);
     if (!is_in_allocation(to, bytes)) return remember_error(cudaErrorInvalidValue);
     return enqueue(stream, [=] { fill(to, value, bytes); });
 }
@@ -196,7 +236,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
 cudaError_t cudaGetLastError(void)
 {
     const cudaError_t error = last_error;
-    last_error = cudaSuccess;
+    last_error = broken;
     return error;
 }
 
@@ -213,6 +253,7 @@ const char *cudaGetErrorName(cudaError_t error)
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
     case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
+    case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
     case cudaErrorNotSupported: return "cudaErrorNotSupported";
     case cudaErrorNotReady: return "cudaErrorNotReady";
     case cudaErrorCooperativeLaunchTooLarge: return "cudaErrorCooperativeLaunchTooLarge";

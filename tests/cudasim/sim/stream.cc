@@ -109,6 +109,7 @@ static void after_enqueue(cudaStream_t stream)
 
 static cudaError_t enqueue_task(cudaStream_t stream, Task task)
 {
+    if (const cudaError_t error = device_state()) return error;
     if (!stream) { /* the null stream waits for the blocking ones, and nothing for longer */
         drain_blocking_streams();
         if (task.grid) run_grid(task.grid, nullptr);
@@ -185,11 +186,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     if (is_capturing(stream)) return remember_error(cudaErrorStreamCaptureUnsupported);
     drain(stream);
-    return cudaSuccess;
+    return device_state();
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream)
 {
+    if (const cudaError_t error = device_state()) return error;
     if (stream && !stream->items.empty()) {
         run_next(stream); /* time passes, so that a loop of queries ends */
         return cudaErrorNotReady;
@@ -249,6 +251,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     if (!events.count(event)) return remember_error(cudaErrorInvalidResourceHandle);
+    if (const cudaError_t error = device_state()) return error;
     event->stream = stream;
     event->graph = stream ? stream->graph : nullptr;
     if (event->graph) return cudaSuccess;
@@ -263,7 +266,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     if (!events.count(event)) return remember_error(cudaErrorInvalidResourceHandle);
     if (event->graph) return remember_error(cudaErrorStreamCaptureUnsupported);
     while (event->reached < event->recorded) run_next(event->stream);
-    return cudaSuccess;
+    return device_state();
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event)

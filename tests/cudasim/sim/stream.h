@@ -24,6 +24,7 @@ void drain_blocking_streams();
 void drain(cudaStream_t stream);
 
 cudaError_t remember_error(cudaError_t error); /* for cudaGetLastError; returns it */
+cudaError_t device_state(); /* what every call fails with once the device has failed */
 } /* namespace cudasim */
 
 #endif
