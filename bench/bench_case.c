@@ -140,9 +140,10 @@ static bool open_conv(bench_case *c, const bench_row *row)
                                .resample = row->resample};
     const ie_tensor w = HOST_TENSOR(IE_F32, row->outputs, joint, row->kernel, row->kernel);
     const ie_tensor bias = HOST_TENSOR(IE_F32, row->outputs);
+    const ie_uploader up = ie_backend_uploader(c->backend);
     c->weights = block(c, ops->conv_bytes(&spec));
     const bool made = w.data && bias.data && c->weights &&
-                      !ops->conv_prepare(&c->conv, &spec, c->weights, w, bias);
+                      !ops->conv_prepare(&c->conv, &spec, c->weights, w, bias, &up);
     free(w.data);
     free(bias.data);
     if (!made) return false;
@@ -163,9 +164,10 @@ static bool open_linear(bench_case *c, const bench_row *row)
     const int64_t n = lanes_of(row);
     const ie_tensor w = HOST_TENSOR(IE_F32, row->outputs, row->inputs),
                     bias = HOST_TENSOR(IE_F32, row->outputs);
+    const ie_uploader up = ie_backend_uploader(c->backend);
     c->weights = block(c, ops->linear_bytes(&spec));
     const bool made = w.data && bias.data && c->weights &&
-                      !ops->linear_prepare(&c->linear, &spec, c->weights, w, bias);
+                      !ops->linear_prepare(&c->linear, &spec, c->weights, w, bias, &up);
     free(w.data);
     free(bias.data);
     if (!made) return false;

@@ -186,6 +186,14 @@ typedef struct ie_source {
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
+/* How packed weights reach memory that the host cannot write: `bytes` of `host`, which may be reused
+ * when it returns, to `device`, before any later work of the backend's stream. 0 or a native
+ * code. */
+typedef struct ie_uploader {
+    int (*copy)(void *self, void *device, const void *host, uint64_t bytes);
+    void *self;
+} ie_uploader;
+
 typedef struct ie_ops {
     const char *name;
 
@@ -193,10 +201,10 @@ typedef struct ie_ops {
      * f32, bf16 or f16 in host memory, `bias` [O] likewise or absent) and choose the kernel;
      * scratch for N lanes; run; release (NULL is fine). `prepare` gives *out = NULL on failure; it
      * may be called with memory == NULL and an absent weight: then it chooses the kernel only, for
-     * planning. */
+     * planning. `up` may be NULL where `memory` is the host's. */
     uint64_t (*conv_bytes)(const ie_conv_spec *spec);
     int (*conv_prepare)(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                        ie_tensor bias);
+                        ie_tensor bias, const ie_uploader *up);
     uint64_t (*conv_scratch)(const ie_conv *conv, int64_t lanes);
     int (*conv)(ie_stream *s, const ie_conv *conv, const ie_conv_args *a);
     void (*conv_release)(ie_conv *conv);
@@ -204,7 +212,7 @@ typedef struct ie_ops {
     /* Linear, in the same five parts; `weight` [O, K]. */
     uint64_t (*linear_bytes)(const ie_linear_spec *spec);
     int (*linear_prepare)(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                          ie_tensor weight, ie_tensor bias);
+                          ie_tensor weight, ie_tensor bias, const ie_uploader *up);
     uint64_t (*linear_scratch)(const ie_linear *linear, int64_t lanes);
     int (*linear)(ie_stream *s, const ie_linear *linear, const ie_linear_args *a);
     void (*linear_release)(ie_linear *linear);

@@ -95,6 +95,17 @@ ie_status ie_upload(ie_backend *backend, ie_tensor to, const void *from, ie_erro
     return code ? ie_backend_failed(backend, "copying to the device", code, err) : IE_OK;
 }
 
+static int upload(void *self, void *device, const void *host, uint64_t bytes)
+{
+    ie_backend *backend = self;
+    return backend->vtable->upload(backend, device, host, bytes);
+}
+
+ie_uploader ie_backend_uploader(ie_backend *backend)
+{
+    return (ie_uploader){.copy = upload, .self = backend};
+}
+
 ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *err)
 {
     assert(ie_contiguous(from));

@@ -74,6 +74,9 @@ void ie_block_free(ie_block *block);
 ie_status ie_upload(ie_backend *backend, ie_tensor to, const void *from, ie_error *err);
 ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *err);
 
+/* The same for weights that a kernel packs: ie_ops.conv_prepare. */
+ie_uploader ie_backend_uploader(ie_backend *backend);
+
 /* Work of a key, as `begin` and `end` above; on a device without them *done is false. ie_work_end
  * returns `status` when that is a failure. */
 ie_status ie_work_begin(ie_backend *backend, uint64_t key, bool *done, ie_error *err);

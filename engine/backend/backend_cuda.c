@@ -10,6 +10,7 @@
 #include "backend.h"
 
 #include "cuda_ops.h"
+#include "cuda_staging.h"
 
 #include <cuda_runtime_api.h>
 #include <omp.h>
@@ -29,6 +30,7 @@ typedef struct cuda_backend {
     ie_backend base;
     int device, device_outside; /* the latter between enter and leave */
     cudaStream_t stream;
+    ie_cuda_staging staging;
     work *works;
     char said[256]; /* the last answer of `explain` */
 } cuda_backend;
@@ -66,10 +68,10 @@ static uint64_t cuda_available(ie_backend *self)
     return cudaMemGetInfo(&left, &total) == cudaSuccess ? left : 0;
 }
 
-/* From pageable memory: read before the call returns, in the stream's order all the same. */
 static int cuda_upload(ie_backend *self, void *device, const void *host, uint64_t bytes)
 {
-    return (int)cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, of(self)->stream);
+    cuda_backend *b = of(self);
+    return ie_cuda_staging_copy(&b->staging, device, host, bytes, b->stream);
 }
 
 static int cuda_download(ie_backend *self, void *host, const void *device, uint64_t bytes)
@@ -161,6 +163,7 @@ static void cuda_close(ie_backend *self)
         if (w->graph) (void)cudaGraphExecDestroy(w->graph);
         ie_free(w);
     }
+    ie_cuda_staging_close(&b->staging);
     if (b->stream) (void)cudaStreamDestroy(b->stream);
     ie_free(b);
 }
@@ -191,7 +194,7 @@ static ie_status device_number(int *out, const char *device, ie_error *err)
     if (length == 0 || length > 4 || strspn(digits, "0123456789") != length) {
         return ie_fail(err, IE_BAD_ARGUMENT, "device '%s': N of cuda:N is a number", device);
     }
-    *out = atoi(digits);
+    *out = (int)strtol(digits, NULL, 10);
     return IE_OK;
 }
 
@@ -220,6 +223,14 @@ static ie_status open_device(cuda_backend *b, const char *device, ie_error *err)
     code = cudaStreamCreateWithFlags(&b->stream, cudaStreamNonBlocking);
     if (code != cudaSuccess) return refuse(device, "no stream", code, err);
     b->base.stream = (ie_stream *)b->stream;
+    code = (cudaError_t)ie_cuda_staging_open(&b->staging);
+    if (code != cudaSuccess) {
+        (void)cudaGetLastError();
+        return ie_fail_native(
+            err, code == cudaErrorMemoryAllocation ? IE_NO_MEMORY : IE_DEVICE, (int)code,
+            "device '%s': %.1f MiB of page-locked host memory are needed (%s)", device,
+            (double)(2 * IE_CUDA_STAGING_BYTES) / 1048576.0, cudaGetErrorString(code));
+    }
     snprintf(b->base.text, sizeof b->base.text, "cuda:%d, %.80s, sm_%d, bf16", b->device,
              properties.name, arch);
     return IE_OK;

@@ -20,17 +20,17 @@ static uint64_t linear_bytes(const ie_linear_spec *l)
 }
 
 static int conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                        ie_tensor bias)
+                        ie_tensor bias, const ie_uploader *up)
 {
-    (void)spec, (void)memory, (void)weight, (void)bias;
+    (void)spec, (void)memory, (void)weight, (void)bias, (void)up;
     *out = NULL;
     return 0;
 }
 
 static int linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                          ie_tensor weight, ie_tensor bias)
+                          ie_tensor weight, ie_tensor bias, const ie_uploader *up)
 {
-    (void)spec, (void)memory, (void)weight, (void)bias;
+    (void)spec, (void)memory, (void)weight, (void)bias, (void)up;
     *out = NULL;
     return 0;
 }

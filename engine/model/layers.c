@@ -104,7 +104,8 @@ static ie_status load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec 
     if (bytes == 0) return cannot_prepare(name, 0, err);
     void *memory = take(l, bytes);
     if (!l->filling || !l->weights) return IE_OK; /* a planning backend prepares nothing */
-    const int code = l->backend->ops->conv_prepare(&out->native, spec, memory, weight, bias);
+    const ie_uploader up = ie_backend_uploader(l->backend);
+    const int code = l->backend->ops->conv_prepare(&out->native, spec, memory, weight, bias, &up);
     if (code) return cannot_prepare(name, code, err);
     ie_weights_forget(l->weights, weight);
     return IE_OK;
@@ -175,7 +176,8 @@ ie_status ie_load_linear(ie_loader *l, ie_linear_layer *out, const ie_linear_spe
     }
     IE_TRY_DONE(stack(l, spec, parts, weight.data, biases, err));
     if (biases) bias = ie_view(biases, IE_F32, 1, &spec->outputs);
-    const int code = l->backend->ops->linear_prepare(&out->native, spec, memory, weight, bias);
+    const ie_uploader up = ie_backend_uploader(l->backend);
+    const int code = l->backend->ops->linear_prepare(&out->native, spec, memory, weight, bias, &up);
     if (code) status = cannot_prepare(parts.names[0].text, code, err);
 done:
     ie_free(weight.data);

@@ -19,7 +19,7 @@ struct ie_conv {
 
 uint64_t ie_cpu_conv_bytes(const ie_conv_spec *spec);
 int ie_cpu_conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                        ie_tensor bias);
+                        ie_tensor bias, const ie_uploader *up);
 uint64_t ie_cpu_conv_scratch(const ie_conv *conv, int64_t lanes);
 int ie_cpu_conv(ie_stream *s, const ie_conv *conv, const ie_conv_args *a);
 void ie_cpu_conv_release(ie_conv *conv);

@@ -68,8 +68,9 @@ static int load(ie_conv *c, void *memory, ie_tensor weight, ie_tensor bias)
 }
 
 int ie_cpu_conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                        ie_tensor bias)
+                        ie_tensor bias, const ie_uploader *up)
 {
+    (void)up;
     int status = create(out, spec);
     if (!status && memory) status = load(*out, memory, weight, bias);
     if (status) {

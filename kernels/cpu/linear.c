@@ -59,7 +59,7 @@ static int load_row(ie_linear *l, void *memory, ie_tensor weight, ie_tensor bias
 }
 
 int ie_cpu_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                          ie_tensor weight, ie_tensor bias)
+                          ie_tensor weight, ie_tensor bias, const ie_uploader *up)
 {
     *out = NULL;
     ie_linear *l = calloc(1, sizeof *l);
@@ -68,7 +68,7 @@ int ie_cpu_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *mem
     int status = 0;
     if (spec->rows > 1) {
         const ie_conv_spec c = as_conv(spec);
-        status = ie_cpu_conv_prepare(&l->conv, &c, memory, weight, bias);
+        status = ie_cpu_conv_prepare(&l->conv, &c, memory, weight, bias, up);
     } else if (memory) {
         status = load_row(l, memory, weight, bias);
     }

@@ -7,7 +7,7 @@
 
 uint64_t ie_cpu_linear_bytes(const ie_linear_spec *spec);
 int ie_cpu_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                          ie_tensor weight, ie_tensor bias);
+                          ie_tensor weight, ie_tensor bias, const ie_uploader *up);
 uint64_t ie_cpu_linear_scratch(const ie_linear *linear, int64_t lanes);
 int ie_cpu_linear(ie_stream *s, const ie_linear *linear, const ie_linear_args *a);
 void ie_cpu_linear_release(ie_linear *linear);

@@ -19,6 +19,7 @@
 #include "half.h"
 #include "launch.h"
 #include "normed_load.h"
+#include "packing.h"
 #include "values.h"
 
 #include <stdlib.h>
@@ -147,35 +148,67 @@ uint64_t conv_packed_bytes(const conv_problem &p)
     return weight_bytes(p) + static_cast<size_t>(conv_padded_outputs(p)) * sizeof(float);
 }
 
+/* The types of a file, a value at a time. */
+struct from_f32 {
+    using type = float;
+    static uint16_t bf16(float v)
+    {
+        return ie_bf16_from_f32(v);
+    }
+};
+struct from_bf16 {
+    using type = uint16_t;
+    static uint16_t bf16(uint16_t v)
+    {
+        return v;
+    }
+};
+struct from_f16 {
+    using type = uint16_t;
+    static uint16_t bf16(uint16_t v)
+    {
+        return ie_bf16_from_f32(ie_f32_from_f16(v));
+    }
+};
+
 /* One output's weights [channels][taps] to their packed row, which is zero. */
-static void pack_row(uint16_t *to, const conv_problem &p, const int real[2], ie_tensor weight,
+template <class FROM>
+static void pack_row(uint16_t *to, const conv_problem &p, const int real[2], const void *weights,
                      int64_t first)
 {
+    const auto *from = static_cast<const typename FROM::type *>(weights) + first;
     const int taps = p.kernel * p.kernel, skip = conv_round_up(p.channels[0], p.unit);
-    for (int c = 0; c < real[0] + real[1]; c++) {
-        const int place = c < real[0] ? c : skip + c - real[0];
-        for (int tap = 0; tap < taps; tap++) {
-            const float value = conv_load_host(weight, first + c * taps + tap);
-            to[tap * conv_tap(p) + place] = ie_bf16_from_f32(value);
-        }
+    for (int tap = 0; tap < taps; tap++) {
+        uint16_t *const one = to + tap * conv_tap(p);
+        for (int c = 0; c < real[0]; c++) one[c] = FROM::bf16(from[c * taps + tap]);
+        const auto *const second = from + real[0] * taps;
+        for (int c = 0; c < real[1]; c++) one[skip + c] = FROM::bf16(second[c * taps + tap]);
     }
 }
 
-int conv_pack(conv_problem *p, void *memory, const int real[2], ie_tensor weight, ie_tensor bias)
+int conv_pack(conv_problem *p, void *memory, const int real[2], ie_tensor weight, ie_tensor bias,
+              const ie_uploader *up)
 {
-    uint16_t *packed = static_cast<uint16_t *>(calloc(1, conv_packed_bytes(*p)));
-    if (!packed) return cudaErrorMemoryAllocation;
-    float *biases = reinterpret_cast<float *>(packed + weight_bytes(*p) / sizeof *packed);
+    const int64_t outputs = conv_padded_outputs(*p), row = conv_row(*p);
+    const size_t row_bytes = static_cast<size_t>(row) * sizeof(uint16_t);
+    const size_t biases = static_cast<size_t>(outputs) * sizeof(float);
     const int64_t inputs = static_cast<int64_t>(real[0] + real[1]) * p->kernel * p->kernel;
-    for (int o = 0; o < p->outputs; o++) {
-        pack_row(packed + static_cast<size_t>(o) * conv_row(*p), *p, real, weight, o * inputs);
-        if (ie_present(bias)) biases[o] = conv_load_host(bias, o);
+    const auto pack = weight.dtype == IE_BF16  ? pack_row<from_bf16>
+                      : weight.dtype == IE_F16 ? pack_row<from_f16>
+                                               : pack_row<from_f32>;
+    packed to = packed_begin(up, memory, row_bytes, biases);
+    for (int64_t first = 0, count; first < outputs; first += count) {
+        count = outputs - first;
+        uint16_t *rows = reinterpret_cast<uint16_t *>(packed_rows(&to, row_bytes, &count));
+        for (int64_t i = 0; rows && i < count && first + i < p->outputs; i++) {
+            pack(rows + i * row, *p, real, weight.data, (first + i) * inputs);
+        }
     }
-    const int code = upload_packed(memory, packed, conv_packed_bytes(*p));
-    free(packed);
+    float *b = static_cast<float *>(packed_tail(&to, biases));
+    for (int o = 0; b && ie_present(bias) && o < p->outputs; o++) b[o] = conv_load_host(bias, o);
     p->weight = static_cast<const __nv_bfloat16 *>(memory);
     p->bias = reinterpret_cast<const float *>(static_cast<const char *>(memory) + weight_bytes(*p));
-    return code;
+    return packed_end(&to);
 }
 
 /* ---- running a problem ----------------------------------------------------------------------- */
@@ -296,14 +329,14 @@ uint64_t ie_cuda_conv_bytes(const ie_conv_spec *spec)
 }
 
 int ie_cuda_conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                         ie_tensor bias)
+                         ie_tensor bias, const ie_uploader *up)
 {
     *out = nullptr;
     if (spec->dtype != IE_BF16) return cudaErrorInvalidValue;
     ie_conv *conv = static_cast<ie_conv *>(malloc(sizeof *conv));
     if (!conv) return cudaErrorMemoryAllocation;
     *conv = describe(spec);
-    const int code = memory ? conv_pack(&conv->problem, memory, conv->real, weight, bias) : 0;
+    const int code = memory ? conv_pack(&conv->problem, memory, conv->real, weight, bias, up) : 0;
     if (code) {
         free(conv);
         return code;

@@ -99,7 +99,8 @@ void conv_choose(conv_problem *p);
  * kernel] and `bias` [outputs] (or absent) are f32, bf16 or f16 in host memory, `memory` is device
  * memory; real[i] <= channels[i]. Sets p->weight and p->bias. */
 uint64_t conv_packed_bytes(const conv_problem &p);
-int conv_pack(conv_problem *p, void *memory, const int real[2], ie_tensor weight, ie_tensor bias);
+int conv_pack(conv_problem *p, void *memory, const int real[2], ie_tensor weight, ie_tensor bias,
+              const ie_uploader *up);
 
 /* Element i of contiguous f32, bf16 or f16 host memory. */
 float conv_load_host(ie_tensor t, int64_t i);

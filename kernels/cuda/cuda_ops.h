@@ -17,7 +17,7 @@ extern "C" {
 /* conv.cu */
 uint64_t ie_cuda_conv_bytes(const ie_conv_spec *spec);
 int ie_cuda_conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                         ie_tensor bias);
+                         ie_tensor bias, const ie_uploader *up);
 uint64_t ie_cuda_conv_scratch(const ie_conv *conv, int64_t lanes);
 int ie_cuda_conv(ie_stream *s, const ie_conv *conv, const ie_conv_args *a);
 void ie_cuda_conv_release(ie_conv *conv);
@@ -25,7 +25,7 @@ void ie_cuda_conv_release(ie_conv *conv);
 /* linear.cu */
 uint64_t ie_cuda_linear_bytes(const ie_linear_spec *spec);
 int ie_cuda_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                           ie_tensor weight, ie_tensor bias);
+                           ie_tensor weight, ie_tensor bias, const ie_uploader *up);
 uint64_t ie_cuda_linear_scratch(const ie_linear *linear, int64_t lanes);
 int ie_cuda_linear(ie_stream *s, const ie_linear *linear, const ie_linear_args *a);
 void ie_cuda_linear_release(ie_linear *linear);

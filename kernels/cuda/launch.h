@@ -51,16 +51,6 @@ inline int device_arch()
     return known_arch;
 }
 
-/* Packed weights to the device, there for every stream when this returns. cudaMemcpy alone may
- * return while the copy is under way, and a stream of the backend does not wait for the default
- * one. */
-inline int upload_packed(void *device, const void *host, size_t bytes)
-{
-    const cudaError_t copied = cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice);
-    if (copied != cudaSuccess) return static_cast<int>(copied);
-    return static_cast<int>(cudaStreamSynchronize(nullptr));
-}
-
 /* 48 KB of dynamic shared memory are a kernel's without asking. The blocks of a cluster are
  * neighbours in the grid, which is a whole number of clusters; 1 1 1 is no cluster. */
 template <class... P, class... A>

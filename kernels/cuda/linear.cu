@@ -17,6 +17,7 @@
 #include "cuda_ops.h"
 #include "half.h"
 #include "launch.h"
+#include "packing.h"
 #include "values.h"
 
 #include <stdlib.h>
@@ -187,25 +188,29 @@ static void pack_value(char *row, ie_dtype dtype, int64_t k, float value)
     }
 }
 
-static int pack_rows(ie_linear *linear, void *memory, ie_tensor weight, ie_tensor bias)
+static int pack_rows(ie_linear *linear, void *memory, ie_tensor weight, ie_tensor bias,
+                     const ie_uploader *up)
 {
     const ie_linear_spec *spec = &linear->spec;
-    const size_t row = row_bytes(spec), weights = static_cast<size_t>(spec->outputs) * row;
-    char *packed = static_cast<char *>(calloc(1, rows_bytes(spec)));
-    if (!packed) return cudaErrorMemoryAllocation;
-    float *biases = reinterpret_cast<float *>(packed + weights);
-    for (int64_t o = 0; o < spec->outputs; o++) {
-        char *to = packed + static_cast<size_t>(o) * row;
-        for (int64_t k = 0; k < spec->inputs; k++) {
-            pack_value(to, spec->w_dtype, k, conv_load_host(weight, o * spec->inputs + k));
+    const size_t row = row_bytes(spec), biases = static_cast<size_t>(spec->outputs) * sizeof(float);
+    packed to = packed_begin(up, memory, row, biases);
+    for (int64_t first = 0, count; first < spec->outputs; first += count) {
+        count = spec->outputs - first;
+        char *rows = packed_rows(&to, row, &count);
+        const int64_t values = rows ? count * spec->inputs : 0;
+        for (int64_t i = 0; i < values; i++) {
+            pack_value(rows + i / spec->inputs * static_cast<int64_t>(row), spec->w_dtype,
+                       i % spec->inputs, conv_load_host(weight, first * spec->inputs + i));
         }
-        if (ie_present(bias)) biases[o] = conv_load_host(bias, o);
     }
-    const int code = upload_packed(memory, packed, rows_bytes(spec));
-    free(packed);
+    float *b = static_cast<float *>(packed_tail(&to, biases));
+    for (int64_t o = 0; b && ie_present(bias) && o < spec->outputs; o++) {
+        b[o] = conv_load_host(bias, o);
+    }
     linear->weight = memory;
-    linear->bias = reinterpret_cast<const float *>(static_cast<const char *>(memory) + weights);
-    return code;
+    linear->bias = reinterpret_cast<const float *>(static_cast<const char *>(memory) +
+                                                   static_cast<size_t>(spec->outputs) * row);
+    return packed_end(&to);
 }
 
 /* ---- the operation --------------------------------------------------------------------------- */
@@ -246,7 +251,7 @@ uint64_t ie_cuda_linear_bytes(const ie_linear_spec *spec)
 }
 
 int ie_cuda_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                           ie_tensor weight, ie_tensor bias)
+                           ie_tensor weight, ie_tensor bias, const ie_uploader *up)
 {
     *out = nullptr;
     if (spec->rows > 1 && spec->x_dtype != IE_BF16) return cudaErrorInvalidValue;
@@ -255,8 +260,9 @@ int ie_cuda_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *me
     *linear = describe(spec);
     const int real[2] = {static_cast<int>(spec->inputs), 0};
     int code = 0;
-    if (memory && spec->rows == 1) code = pack_rows(linear, memory, weight, bias);
-    if (memory && spec->rows > 1) code = conv_pack(&linear->problem, memory, real, weight, bias);
+    if (memory && spec->rows == 1) code = pack_rows(linear, memory, weight, bias, up);
+    if (memory && spec->rows > 1)
+        code = conv_pack(&linear->problem, memory, real, weight, bias, up);
     if (code) {
         free(linear);
         return code;

@@ -48,8 +48,9 @@ static void pack(const ie_conv *conv, ie_tensor weight, ie_tensor bias)
 }
 
 int ie_ref_conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                        ie_tensor bias)
+                        ie_tensor bias, const ie_uploader *up)
 {
+    (void)up;
     ie_conv *conv = calloc(1, sizeof *conv);
     *out = conv;
     if (!conv) return ENOMEM;

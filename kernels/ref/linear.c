@@ -31,8 +31,9 @@ static void pack(const ie_linear *linear, ie_tensor weight, ie_tensor bias)
 }
 
 int ie_ref_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                          ie_tensor weight, ie_tensor bias)
+                          ie_tensor weight, ie_tensor bias, const ie_uploader *up)
 {
+    (void)up;
     ie_linear *linear = calloc(1, sizeof *linear);
     *out = linear;
     if (!linear) return ENOMEM;

@@ -8,7 +8,7 @@
 /* conv.c */
 uint64_t ie_ref_conv_bytes(const ie_conv_spec *spec);
 int ie_ref_conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                        ie_tensor bias);
+                        ie_tensor bias, const ie_uploader *up);
 uint64_t ie_ref_conv_scratch(const ie_conv *conv, int64_t lanes);
 int ie_ref_conv(ie_stream *s, const ie_conv *conv, const ie_conv_args *a);
 void ie_ref_conv_release(ie_conv *conv);
@@ -22,7 +22,7 @@ void ie_ref_conv_row(double *u, const ie_conv_spec *spec, const ie_conv_args *a,
 /* linear.c */
 uint64_t ie_ref_linear_bytes(const ie_linear_spec *spec);
 int ie_ref_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                          ie_tensor weight, ie_tensor bias);
+                          ie_tensor weight, ie_tensor bias, const ie_uploader *up);
 uint64_t ie_ref_linear_scratch(const ie_linear *linear, int64_t lanes);
 int ie_ref_linear(ie_stream *s, const ie_linear *linear, const ie_linear_args *a);
 void ie_ref_linear_release(ie_linear *linear);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -71,6 +72,42 @@ static void memory_that_is_not_there_is_told_with_what_is(void **state)
     for (int i = 0; i < 50; i++) assert_true(back[i] == 0);
     ie_block_free(&block);
     ie_backend_close(&b);
+}
+
+/* Larger than all page-locked memory, twice, with tables between: what is copied late has to be what
+ * was there at first. */
+static void uploads_come_in_order_through_page_locked_memory(void **state)
+{
+    (void)state;
+    enum { COUNT = (9 << 20) + 13, SMALL = 3 };
+    ie_backend *b = NULL;
+    ie_block block, little;
+    ie_error err = {0};
+    uint8_t *sent = malloc(COUNT), *back = malloc(COUNT), table[SMALL];
+    assert_true(sent && back);
+    assert_int_equal(ie_backend_open(&b, "cuda", IE_PRECISION_BF16, 0, &err), IE_OK);
+    assert_int_equal(ie_block_alloc(&block, b, COUNT, "test", &err), IE_OK);
+    assert_int_equal(ie_block_alloc(&little, b, SMALL, "test", &err), IE_OK);
+    const ie_tensor large = ie_view(block.data, IE_U8, 1, (const int64_t[]){COUNT});
+    const ie_tensor small = ie_view(little.data, IE_U8, 1, (const int64_t[]){SMALL});
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < COUNT; i++) sent[i] = (uint8_t)(i % 251 + round);
+        assert_int_equal(ie_upload(b, large, sent, &err), IE_OK);
+        for (uint8_t i = 0; i < 100; i++) {
+            memset(table, i, SMALL);
+            assert_int_equal(ie_upload(b, small, table, &err), IE_OK);
+        }
+        memset(table, 0, SMALL); /* it may be reused */
+        assert_int_equal(ie_download(b, table, small, &err), IE_OK);
+        assert_memory_equal(table, ((uint8_t[]){99, 99, 99}), SMALL);
+        assert_int_equal(ie_download(b, back, large, &err), IE_OK);
+        assert_memory_equal(sent, back, COUNT);
+    }
+    ie_block_free(&little);
+    ie_block_free(&block);
+    ie_backend_close(&b);
+    free(back);
+    free(sent);
 }
 
 static void a_failure_names_its_kernel(void **state)
@@ -275,6 +312,7 @@ int main(void)
         cmocka_unit_test(what_it_cannot_do_is_refused_in_words),
         cmocka_unit_test(auto_takes_the_device_and_says_so),
         cmocka_unit_test(memory_that_is_not_there_is_told_with_what_is),
+        cmocka_unit_test(uploads_come_in_order_through_page_locked_memory),
         cmocka_unit_test(a_failure_names_its_kernel),
         cmocka_unit_test(repeated_work_is_recorded_and_replayed),
         cmocka_unit_test(an_edit_agrees_with_the_reference),

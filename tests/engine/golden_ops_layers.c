@@ -31,8 +31,9 @@ bool ops_conv(const ops_case *c)
     ie_conv_layer layer = {.spec = spec_of(c)};
     void *memory;
     OPS_NEED(ie_arena_take(&c->r->arena, &memory, ops->conv_bytes(&layer.spec), err));
+    const ie_uploader up = ie_backend_uploader(c->r->backend);
     if (ops->conv_prepare(&layer.native, &layer.spec, memory, ops_host(c, "weight"),
-                          ops_host(c, "bias"))) {
+                          ops_host(c, "bias"), &up)) {
         ops_stop(c->name, "preparing failed");
     }
     layer.gamma = ops_input(c, "gamma", IE_F32);
@@ -71,7 +72,8 @@ bool ops_linear(const ops_case *c)
                                       .act = (ie_act)ops_int(c, "act")}};
     void *memory;
     OPS_NEED(ie_arena_take(&c->r->arena, &memory, ops->linear_bytes(&layer.spec), err));
-    if (ops->linear_prepare(&layer.native, &layer.spec, memory, weight, ops_host(c, "bias")))
+    const ie_uploader up = ie_backend_uploader(c->r->backend);
+    if (ops->linear_prepare(&layer.native, &layer.spec, memory, weight, ops_host(c, "bias"), &up))
         ops_stop(c->name, "preparing failed");
     const ie_tensor y = ops_output(c, values, 3, ops_host(c, "y").dim);
     OPS_NEED(ie_exec_linear(&c->r->x, &layer, y, ops_input(c, "x", values),

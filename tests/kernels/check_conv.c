@@ -283,8 +283,9 @@ static void one_case(check *t, const conv_case *c, check_pattern pattern)
 
     ie_conv *plan = NULL;
     void *memory = check_memory(t, t->ops->conv_bytes(&p.spec));
-    const int planned = t->ops->conv_prepare(&plan, &p.spec, NULL, (ie_tensor){0}, (ie_tensor){0});
-    const int ready = t->ops->conv_prepare(&p.conv, &p.spec, memory, p.weight, p.bias);
+    const int planned =
+        t->ops->conv_prepare(&plan, &p.spec, NULL, (ie_tensor){0}, (ie_tensor){0}, NULL);
+    const int ready = t->ops->conv_prepare(&p.conv, &p.spec, memory, p.weight, p.bias, NULL);
     if (planned || ready || !plan || !p.conv) {
         check_fail(t, "prepare failed");
     } else if (t->ops->conv_scratch(plan, lanes) != t->ops->conv_scratch(p.conv, lanes)) {

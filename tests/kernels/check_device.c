@@ -171,13 +171,24 @@ static void drop(layer *l)
     free(l);
 }
 
-static int conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
-                        ie_tensor bias)
+/* The stream of the kernels does not wait for the default one. */
+static int upload(void *self, void *device, const void *host, uint64_t bytes)
 {
+    (void)self;
+    const cudaError_t code = cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice);
+    return (int)(code ? code : cudaStreamSynchronize(NULL));
+}
+
+static const ie_uploader uploader = {.copy = upload};
+
+static int conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
+                        ie_tensor bias, const ie_uploader *up)
+{
+    (void)up;
     layer *l;
     const uint64_t bytes = inner->conv_bytes(spec);
     int code = new_layer(&l, memory != NULL, bytes);
-    if (!code) code = inner->conv_prepare(&l->conv, spec, room_of(l), weight, bias);
+    if (!code) code = inner->conv_prepare(&l->conv, spec, room_of(l), weight, bias, &uploader);
     code = made(l, bytes, code);
     *out = (ie_conv *)l;
     if (code) drop(l), *out = NULL;
@@ -219,12 +230,13 @@ static void conv_release(ie_conv *native)
 }
 
 static int linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
-                          ie_tensor weight, ie_tensor bias)
+                          ie_tensor weight, ie_tensor bias, const ie_uploader *up)
 {
+    (void)up;
     layer *l;
     const uint64_t bytes = inner->linear_bytes(spec);
     int code = new_layer(&l, memory != NULL, bytes);
-    if (!code) code = inner->linear_prepare(&l->linear, spec, room_of(l), weight, bias);
+    if (!code) code = inner->linear_prepare(&l->linear, spec, room_of(l), weight, bias, &uploader);
     code = made(l, bytes, code);
     *out = (ie_linear *)l;
     if (code) drop(l), *out = NULL;

@@ -104,8 +104,9 @@ static void one_case(check *t, const struct linear_case *c, check_pattern patter
 
     ie_linear *plan = NULL;
     void *memory = check_memory(t, t->ops->linear_bytes(&spec));
-    const int planned = t->ops->linear_prepare(&plan, &spec, NULL, (ie_tensor){0}, (ie_tensor){0});
-    const int ready = t->ops->linear_prepare(&p.linear, &spec, memory, weight, bias);
+    const int planned =
+        t->ops->linear_prepare(&plan, &spec, NULL, (ie_tensor){0}, (ie_tensor){0}, NULL);
+    const int ready = t->ops->linear_prepare(&p.linear, &spec, memory, weight, bias, NULL);
     if (planned || ready || !plan || !p.linear) {
         check_fail(t, "prepare failed");
     } else if (t->ops->linear_scratch(plan, lanes) != t->ops->linear_scratch(p.linear, lanes)) {

@@ -30,7 +30,7 @@ static void run_conv(const ie_conv_spec *spec, ie_conv_args *a, ie_tensor weight
     const ie_ops *ops = ie_ref_ops();
     ie_conv *conv = NULL;
     void *memory = malloc(ops->conv_bytes(spec));
-    assert_int_equal(ops->conv_prepare(&conv, spec, memory, weight, bias), 0);
+    assert_int_equal(ops->conv_prepare(&conv, spec, memory, weight, bias, NULL), 0);
     a->scratch = malloc(ops->conv_scratch(conv, a->y.dim[0]));
     assert_int_equal(ops->conv(NULL, conv, a), 0);
     ops->conv_release(conv);
@@ -158,8 +158,9 @@ static void linear_multiplies_rows_by_the_transposed_weight(void **state)
     const ie_linear_spec spec = {.rows = 2, .inputs = 2, .outputs = 3};
     ie_linear *linear = NULL;
     void *memory = malloc(ops->linear_bytes(&spec));
-    assert_int_equal(
-        ops->linear_prepare(&linear, &spec, memory, f32(w, 2, DIM(3, 2)), f32(bias, 1, DIM(3))), 0);
+    assert_int_equal(ops->linear_prepare(&linear, &spec, memory, f32(w, 2, DIM(3, 2)),
+                                         f32(bias, 1, DIM(3)), NULL),
+                     0);
     ie_linear_args a = {.x = f32(x, 3, DIM(1, 2, 2)), .y = f32(y, 3, DIM(1, 2, 3))};
     a.residual = a.y;
     assert_int_equal(ops->linear(NULL, linear, &a), 0);
