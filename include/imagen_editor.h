@@ -93,6 +93,16 @@ typedef struct ie_engine ie_engine;
 
 typedef enum ie_precision { IE_PRECISION_F32, IE_PRECISION_BF16 } ie_precision;
 
+/* How far the loading of a model is: its weights, packed and brought to the device; then, for
+ * model_hash, its files once more. Bytes of one of the two; `done` goes from 0 to `total`. */
+typedef enum ie_loading_work { IE_LOADING_WEIGHTS, IE_LOADING_HASH } ie_loading_work;
+
+typedef struct ie_loading {
+    const char *model_name; /* valid during the call */
+    ie_loading_work work;
+    uint64_t done, total;
+} ie_loading;
+
 typedef struct ie_options {
     /* "auto" (default), "cpu", "ref", "cuda", "cuda:N"; "plan": no weights, prices only;
      * "cuda:h200": as plan, with predicted times for that device, which need not be there */
@@ -110,11 +120,18 @@ typedef struct ie_options {
      * taken when the queue is empty. */
     int queue_requests;
     uint64_t queue_bytes;
+    /* Called by ie_engine_open, on its thread, when loading begins and after every layer; return
+     * nonzero to give up, which is IE_CANCELLED. NULL (default): nobody is told. Not called on
+     * device "plan". */
+    int (*loading)(void *user, const ie_loading *now);
+    void *loading_user;
 } ie_options;
 
 IE_API void ie_options_default(ie_options *options);
 
-/* Read a model directory, check it, load it. *out is NULL on failure. options NULL: defaults. */
+/* Read a model directory, check it, load it. *out is NULL on failure. options NULL: defaults. Where
+ * the device says how much memory it has, what does not fit is refused before anything is loaded,
+ * with the number of lanes that would: IE_NO_MEMORY. */
 IE_API ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_options *options,
                                 ie_error *err);
 /* Release everything; *engine becomes NULL; NULL and pointer to NULL are fine. What has not ended

@@ -71,14 +71,16 @@ ie_status ie_block_alloc(ie_block *out, ie_backend *backend, uint64_t bytes, con
     out->data = backend->vtable->alloc(backend, bytes);
     if (out->data) return IE_OK;
     *out = (ie_block){0};
-    const uint64_t left = backend->vtable->available ? backend->vtable->available(backend) : 0;
-    if (left == 0) {
-        return ie_fail(err, IE_NO_MEMORY, "not enough memory for the %s: %.1f MiB on %s", what,
-                       (double)bytes / 1048576.0, backend->text);
+    char need[IE_BYTES_TEXT], left[IE_BYTES_TEXT];
+    const uint64_t available = backend->vtable->available ? backend->vtable->available(backend) : 0;
+    ie_bytes_text(need, bytes);
+    ie_bytes_text(left, available);
+    if (available == 0) {
+        return ie_fail(err, IE_NO_MEMORY, "not enough memory for the %s: %s on %s", what, need,
+                       backend->text);
     }
-    return ie_fail(err, IE_NO_MEMORY,
-                   "not enough memory for the %s: %.1f MiB on %s, where %.1f MiB are free", what,
-                   (double)bytes / 1048576.0, backend->text, (double)left / 1048576.0);
+    return ie_fail(err, IE_NO_MEMORY, "not enough memory for the %s: %s on %s, where %s are free",
+                   what, need, backend->text, left);
 }
 
 void ie_block_free(ie_block *block)

@@ -44,7 +44,7 @@ ie_status ie_stage_open(ie_stage *out, const ie_stage_config *config, int index,
 {
     *out = (ie_stage){.config = config, .index = index, .unet = unet, .lanes = lanes};
     ie_status status = pass_open(&out->pass, lanes, err);
-    if (status == IE_OK) status = ie_unet_slots_open(&out->slots, unet, lanes, err);
+    if (status == IE_OK) status = ie_unet_slots_plan(&out->slots, unet, lanes, err);
     if (status) ie_stage_close(out);
     return status;
 }
@@ -55,6 +55,11 @@ void ie_stage_close(ie_stage *stage)
     ie_unet_close(&stage->unet);
     pass_close(stage->pass);
     *stage = (ie_stage){0};
+}
+
+ie_status ie_stage_allocate(ie_stage *stage, ie_error *err)
+{
+    return ie_unet_slots_open(&stage->slots, stage->unet, err);
 }
 
 ie_status ie_stage_prepare(ie_stage *stage, ie_exec *x, ie_error *err)

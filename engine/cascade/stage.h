@@ -20,12 +20,16 @@ typedef struct ie_stage {
     struct ie_pass *pass; /* tables of the pass being computed */
 } ie_stage;
 
-/* Take a U-Net (owned by the stage from here on, also when this fails). */
+/* Take a U-Net (owned by the stage from here on, also when this fails). It need not be loaded; the
+ * slots are laid out and have no memory yet. */
 ie_status ie_stage_open(ie_stage *out, const ie_stage_config *config, int index, ie_unet *unet,
                         int lanes, ie_error *err);
 void ie_stage_close(ie_stage *stage);
 
-/* The null text; once, before the first pass. */
+/* Memory for the slots; once. */
+ie_status ie_stage_allocate(ie_stage *stage, ie_error *err);
+
+/* The null text; once, of a loaded U-Net, before the first pass. */
 ie_status ie_stage_prepare(ie_stage *stage, ie_exec *x, ie_error *err);
 
 /* Go through everything a stage does with passes of `lanes` lanes of `requests` requests, without

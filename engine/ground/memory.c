@@ -62,6 +62,15 @@ char *ie_strdup(const char *text)
     return copy;
 }
 
+void ie_bytes_text(char out[IE_BYTES_TEXT], uint64_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB"};
+    double value = (double)bytes / 1024;
+    int unit = 0;
+    for (; value >= 1024 && unit < 2; unit++) value /= 1024;
+    (void)snprintf(out, IE_BYTES_TEXT, "%.1f %s", value, units[unit]);
+}
+
 void *ie_pages_alloc(uint64_t bytes)
 {
     if (bytes == 0 || must_fail()) return NULL;

@@ -20,6 +20,10 @@ char *ie_strdup(const char *text); /* NULL when there is no memory */
 void ie_alloc_fail_after(int64_t allowed);
 int64_t ie_alloc_live(void);
 
+/* "9.8 GiB", for messages. */
+enum { IE_BYTES_TEXT = 16 };
+void ie_bytes_text(char out[IE_BYTES_TEXT], uint64_t bytes);
+
 static inline bool ie_mul(uint64_t *out, uint64_t a, uint64_t b)
 {
     return !__builtin_mul_overflow(a, b, out);

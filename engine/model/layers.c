@@ -33,6 +33,11 @@ static ie_status cannot_prepare(const char *name, int code, ie_error *err)
                           "%s: not enough memory to prepare the layer (%d)", name, code);
 }
 
+static ie_status loaded(const ie_loader *l, ie_error *err)
+{
+    return l->watch.layer ? l->watch.layer(l->watch.user, l->used, err) : IE_OK;
+}
+
 /* The view of a weight, or a shape without data when there are no weights. Counts parameters. */
 static ie_status weight_of(ie_loader *l, ie_tensor *out, const char *name, const char *part,
                            int rank, const int64_t *dim, ie_error *err)
@@ -82,7 +87,7 @@ ie_status ie_load_tensor(ie_loader *l, ie_tensor *out, ie_dtype dtype, const cha
     ie_weights_forget(l->weights, view);
     const ie_status status = ie_upload(l->backend, *out, host, err);
     ie_free(host);
-    return status;
+    return status ? status : loaded(l, err);
 }
 
 /* What both kinds of convolution share, once their weight is found. */
@@ -103,12 +108,16 @@ static ie_status load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec 
     const uint64_t bytes = l->backend->ops->conv_bytes(spec);
     if (bytes == 0) return cannot_prepare(name, 0, err);
     void *memory = take(l, bytes);
-    if (!l->filling || !l->weights) return IE_OK; /* a planning backend prepares nothing */
+    const bool fills = memory && l->weights;
     const ie_uploader up = ie_backend_uploader(l->backend);
-    const int code = l->backend->ops->conv_prepare(&out->native, spec, memory, weight, bias, &up);
+    ie_conv_layer_release(out, l->backend); /* the first pass's */
+    const int code =
+        l->backend->ops->conv_prepare(&out->native, spec, memory, fills ? weight : (ie_tensor){0},
+                                      fills ? bias : (ie_tensor){0}, &up);
     if (code) return cannot_prepare(name, code, err);
+    if (!fills) return IE_OK;
     ie_weights_forget(l->weights, weight);
-    return IE_OK;
+    return loaded(l, err);
 }
 
 ie_status ie_load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec *spec, const char *name,
@@ -154,17 +163,21 @@ static ie_status stack(ie_loader *l, const ie_linear_spec *spec, ie_linear_parts
     return IE_OK;
 }
 
-ie_status ie_load_linear(ie_loader *l, ie_linear_layer *out, const ie_linear_spec *spec,
-                         ie_linear_parts parts, ie_error *err)
+static ie_status plan_linear(ie_loader *l, ie_linear_layer *out, ie_linear_parts parts,
+                             ie_error *err)
 {
-    out->spec = *spec;
-    const uint64_t bytes = l->backend->ops->linear_bytes(spec);
-    if (bytes == 0) return cannot_prepare(parts.names[0].text, 0, err);
-    void *memory = take(l, bytes);
-    if (!l->filling || !l->weights) {
-        IE_TRY(stack(l, spec, parts, NULL, NULL, err));
-        return IE_OK; /* a planning backend prepares nothing */
-    }
+    const ie_tensor none = {0};
+    IE_TRY(stack(l, &out->spec, parts, NULL, NULL, err));
+    const int code =
+        l->backend->ops->linear_prepare(&out->native, &out->spec, NULL, none, none, NULL);
+    return code ? cannot_prepare(parts.names[0].text, code, err) : IE_OK;
+}
+
+static ie_status fill_linear(ie_loader *l, ie_linear_layer *out, ie_linear_parts parts,
+                             void *memory, ie_error *err)
+{
+    const ie_linear_spec *spec = &out->spec;
+    const ie_uploader up = ie_backend_uploader(l->backend);
     const int64_t dim[2] = {spec->outputs, spec->inputs};
     ie_tensor weight = ie_view(NULL, spec->w_dtype, 2, dim), bias = {0};
     ie_status status = IE_NO_MEMORY;
@@ -176,13 +189,24 @@ ie_status ie_load_linear(ie_loader *l, ie_linear_layer *out, const ie_linear_spe
     }
     IE_TRY_DONE(stack(l, spec, parts, weight.data, biases, err));
     if (biases) bias = ie_view(biases, IE_F32, 1, &spec->outputs);
-    const ie_uploader up = ie_backend_uploader(l->backend);
     const int code = l->backend->ops->linear_prepare(&out->native, spec, memory, weight, bias, &up);
-    if (code) status = cannot_prepare(parts.names[0].text, code, err);
+    status = code ? cannot_prepare(parts.names[0].text, code, err) : loaded(l, err);
 done:
     ie_free(weight.data);
     ie_free(biases);
     return status;
+}
+
+ie_status ie_load_linear(ie_loader *l, ie_linear_layer *out, const ie_linear_spec *spec,
+                         ie_linear_parts parts, ie_error *err)
+{
+    out->spec = *spec;
+    const uint64_t bytes = l->backend->ops->linear_bytes(spec);
+    if (bytes == 0) return cannot_prepare(parts.names[0].text, 0, err);
+    void *memory = take(l, bytes);
+    ie_linear_layer_release(out, l->backend); /* the first pass's */
+    return memory && l->weights ? fill_linear(l, out, parts, memory, err)
+                                : plan_linear(l, out, parts, err);
 }
 
 ie_status ie_load_linear_one(ie_loader *l, ie_linear_layer *out, const ie_linear_spec *spec,

@@ -1,8 +1,8 @@
 /* layers.h - from named weights to prepared layers, in two passes over the same code.
  *
- * The first pass (memory == NULL) checks every name and shape and adds up bytes and parameters; the
- * second fills the one block of device memory of that size. Without weights (the plan backend) only
- * the counting happens. SPDX-License-Identifier: Apache-2.0 */
+ * The first pass checks every name and shape, chooses kernels, and adds up bytes and parameters; the
+ * second fills the one block of device memory of that size. Without weights (the plan backend)
+ * there is no second. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_MODEL_LAYERS_H
 #define IE_MODEL_LAYERS_H
 
@@ -13,9 +13,9 @@ typedef struct ie_loader {
     ie_backend *backend;
     ie_weights *weights; /* NULL: plan */
     char *memory;        /* NULL: first pass */
-    bool filling;        /* second pass */
     uint64_t used;       /* bytes so far */
     uint64_t parameters; /* so far */
+    ie_load_watch watch; /* of the second pass */
 } ie_loader;
 
 /* Names: `format` and its arguments would be one more parameter list; callers build the prefix

@@ -16,21 +16,24 @@ _Static_assert((int)IE_HASH_TEXT == (int)IE_SHA256_TEXT, "the hash is SHA-256 in
 typedef struct hashing {
     ie_sha256 *sha;
     const char *directory;
+    ie_load_watch watch;
+    uint64_t weights; /* bytes of weights so far */
     ie_error *err;
 } hashing;
 
-/* folder/name below the model, its size, its bytes. */
-static ie_status add_bytes(const hashing *h, const char *folder, const char *name, ie_file file)
+enum { PIECE = 64 << 20 }; /* of a file, between two words to the watch */
+
+/* folder/name below the model, its size; its bytes follow. */
+static ie_status add_name(const hashing *h, const char *folder, const char *name, uint64_t bytes)
 {
     char below[512];
     const int length = snprintf(below, sizeof below, "%s/%s", folder, name);
-    const uint64_t size = htole64(file.size);
+    const uint64_t size = htole64(bytes);
     if (length < 0 || (size_t)length >= sizeof below) {
         return ie_fail(h->err, IE_BAD_MODEL, "%s: the name %s is too long", h->directory, name);
     }
     IE_TRY(ie_sha256_add(h->sha, below, (uint64_t)length + 1, h->err));
-    IE_TRY(ie_sha256_add(h->sha, &size, sizeof size, h->err));
-    return ie_sha256_add(h->sha, file.data, file.size, h->err);
+    return ie_sha256_add(h->sha, &size, sizeof size, h->err);
 }
 
 /* A file of the folder; "." is the model's own. */
@@ -45,7 +48,8 @@ static ie_status add_file(const hashing *h, const char *folder, const char *name
         goto done;
     }
     IE_TRY_DONE(ie_file_open(&file, path, IE_BAD_MODEL, h->err));
-    status = add_bytes(h, folder, name, file);
+    IE_TRY_DONE(add_name(h, folder, name, file.size));
+    status = ie_sha256_add(h->sha, file.data, file.size, h->err);
 
 done:
     ie_file_close(&file);
@@ -54,13 +58,26 @@ done:
     return status;
 }
 
+/* A file of weights, a piece at a time. */
+static ie_status add_weights(hashing *h, const char *folder, const char *name, ie_file file)
+{
+    IE_TRY(add_name(h, folder, name, file.size));
+    for (uint64_t at = 0; at < file.size; at += PIECE) {
+        const uint64_t left = file.size - at, size = left < PIECE ? left : PIECE;
+        IE_TRY(ie_sha256_add(h->sha, (const char *)file.data + at, size, h->err));
+        h->weights += size;
+        if (h->watch.layer) IE_TRY(h->watch.layer(h->watch.user, h->weights, h->err));
+    }
+    return IE_OK;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const ie_shard *)a)->name, ((const ie_shard *)b)->name);
 }
 
 /* A folder's config.json and its files of weights, in order of name. */
-static ie_status add_network(const hashing *h, const char *folder)
+static ie_status add_network(hashing *h, const char *folder)
 {
     ie_weights *w = NULL;
     ie_status status = IE_OK;
@@ -72,7 +89,7 @@ static ie_status add_network(const hashing *h, const char *folder)
     if (w->shard_count > 1) qsort(w->shards, (size_t)w->shard_count, sizeof *w->shards, by_name);
     for (int i = 0; i < w->shard_count; i++) {
         const char *name = strrchr(w->shards[i].name, '/');
-        IE_TRY_DONE(add_bytes(h, folder, name ? name + 1 : w->shards[i].name, w->shards[i].file));
+        IE_TRY_DONE(add_weights(h, folder, name ? name + 1 : w->shards[i].name, w->shards[i].file));
     }
 
 done:
@@ -82,9 +99,9 @@ done:
 }
 
 ie_status ie_model_hash(char out[IE_HASH_TEXT], const char *directory,
-                        const ie_cascade_config *cascade, ie_error *err)
+                        const ie_cascade_config *cascade, ie_load_watch watch, ie_error *err)
 {
-    hashing h = {.directory = directory, .err = err};
+    hashing h = {.directory = directory, .watch = watch, .err = err};
     ie_status status = IE_OK;
     memset(out, 0, IE_HASH_TEXT);
     IE_TRY_DONE(ie_sha256_begin(&h.sha, err));

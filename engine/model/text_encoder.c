@@ -20,8 +20,8 @@ struct ie_text_encoder {
     ie_tensor bias;       /* [h, T, T] f32: buckets spread over positions; made once */
     ie_tensor final_norm; /* [D] f32 */
     text_block *blocks;
-    uint64_t parameters;
-    ie_block weights;
+    uint64_t parameters, weight_bytes;
+    ie_block weights; /* empty until loaded */
 };
 
 int ie_relative_bucket(int distance, int buckets, int max_distance)
@@ -135,16 +135,25 @@ ie_status ie_text_encoder_open(ie_text_encoder **out, const ie_text_config *conf
     ie_loader l = {.backend = backend, .weights = weights};
     IE_TRY_DONE(load_all(e, &l, err));
     e->parameters = l.parameters;
-    IE_TRY_DONE(ie_block_alloc(&e->weights, backend, l.used, "weights of the text encoder", err));
-    l = (ie_loader){
-        .backend = backend, .weights = weights, .memory = e->weights.data, .filling = true};
-    IE_TRY_DONE(load_all(e, &l, err));
-    if (!backend->plan) IE_TRY_DONE(make_bias(e, err));
+    e->weight_bytes = l.used;
     *out = e;
     e = NULL;
 done:
     ie_text_encoder_close(&e);
     return status;
+}
+
+ie_status ie_text_encoder_load(ie_text_encoder *e, ie_weights *weights, ie_load_watch watch,
+                               ie_error *err)
+{
+    assert(weights && !e->weights.data);
+    IE_TRY(ie_block_alloc(&e->weights, e->backend, e->weight_bytes, "weights of the text encoder",
+                          err));
+    ie_loader l = {
+        .backend = e->backend, .weights = weights, .memory = e->weights.data, .watch = watch};
+    IE_TRY(load_all(e, &l, err));
+    IE_TRY(make_bias(e, err));
+    return watch.layer ? watch.layer(watch.user, e->weight_bytes, err) : IE_OK;
 }
 
 void ie_text_encoder_close(ie_text_encoder **encoder)
@@ -169,7 +178,7 @@ uint64_t ie_text_encoder_parameters(const ie_text_encoder *encoder)
 
 uint64_t ie_text_encoder_weight_bytes(const ie_text_encoder *encoder)
 {
-    return encoder->weights.bytes;
+    return encoder->weight_bytes;
 }
 
 /* The buffers of a run; one set serves all layers. */

@@ -9,11 +9,13 @@
 
 typedef struct ie_text_encoder ie_text_encoder;
 
-/* As ie_unet_open: checked, counted, then loaded. Hugging Face names; a decoder's or a
+/* As ie_unet_open and ie_unet_load. Hugging Face names; a decoder's or a
  * language-model head's tensors in the same file are left alone, since published T5 checkpoints
  * carry them. */
 ie_status ie_text_encoder_open(ie_text_encoder **out, const ie_text_config *config, int length,
                                ie_weights *weights, ie_backend *backend, ie_error *err);
+ie_status ie_text_encoder_load(ie_text_encoder *encoder, ie_weights *weights, ie_load_watch watch,
+                               ie_error *err);
 void ie_text_encoder_close(ie_text_encoder **encoder);
 
 uint64_t ie_text_encoder_parameters(const ie_text_encoder *encoder);

@@ -1,7 +1,7 @@
 /* unet.h - one U-Net of the cascade: weights on a device, per-request inputs in slots, one forward
  * over lanes.
  *
- * ie_unet       weights; immutable after opening.
+ * ie_unet       weights; immutable once loaded.
  * ie_unet_slots what a request keeps on the device while it is in the stage: z, low-resolution
  *               image, encoded conditioning, text keys and values. One more text row than requests:
  *               the null text, ready from the start.
@@ -16,11 +16,14 @@
 
 typedef struct ie_unet ie_unet;
 
-/* Build and load. weights NULL only on a planning backend. Names and shapes are checked against the
- * configuration before anything is allocated; a tensor nobody uses is an error too. text_length:
- * tokens of a prompt (T). The config is copied. */
+/* Check names and shapes against the configuration, choose kernels, count; nothing is allocated on
+ * the device, and what is known then is all that measuring a forward pass needs. A tensor nobody
+ * uses is an error. weights NULL only on a planning backend. text_length: tokens of a prompt (T).
+ * The config is copied. */
 ie_status ie_unet_open(ie_unet **out, const ie_unet_config *config, int text_length,
                        ie_weights *weights, ie_backend *backend, ie_error *err);
+/* Then, once, allocate and load. */
+ie_status ie_unet_load(ie_unet *unet, ie_weights *weights, ie_load_watch watch, ie_error *err);
 void ie_unet_close(ie_unet **unet);
 
 const ie_unet_config *ie_unet_configuration(const ie_unet *unet);
@@ -37,11 +40,14 @@ typedef struct ie_unet_slots {
     ie_tensor pooled; /* [S+1, embedding] f32 */
     ie_tensor length; /* [S+1] i32 */
     ie_tensor zero;   /* [1] i32: the index of a tensor that has one row */
-    ie_block block;   /* owns all of the above */
+    uint64_t bytes;
+    ie_block block; /* owns all of the above, once it is open */
 } ie_unet_slots;
 
-/* Allocate; nothing is computed yet. */
-ie_status ie_unet_slots_open(ie_unet_slots *out, const ie_unet *unet, int requests, ie_error *err);
+/* Lay out, which needs no memory: slots->bytes says how much they will take. */
+ie_status ie_unet_slots_plan(ie_unet_slots *out, const ie_unet *unet, int requests, ie_error *err);
+/* Then, once, allocate; nothing is computed yet. On a planning backend nothing happens. */
+ie_status ie_unet_slots_open(ie_unet_slots *slots, const ie_unet *unet, ie_error *err);
 void ie_unet_slots_close(ie_unet_slots *slots);
 
 /* Fill row S with the null text. Once, before the first forward. */

@@ -22,24 +22,26 @@ static ie_status lay_out(ie_unet_slots *s, const ie_unet *u, ie_arena *arena, ie
     return ie_arena_tensor(arena, &s->zero, IE_I32, 1, (int64_t[]){1}, err);
 }
 
-ie_status ie_unet_slots_open(ie_unet_slots *out, const ie_unet *unet, int requests, ie_error *err)
+/* Addresses that are measured for the workspace are never the same. */
+ie_status ie_unet_slots_plan(ie_unet_slots *out, const ie_unet *unet, int requests, ie_error *err)
 {
     *out = (ie_unet_slots){.requests = requests};
     ie_arena arena;
     ie_arena_measure(&arena);
-    arena.base += UINT64_MAX / 4; /* never an address that is measured for the workspace */
+    arena.base += UINT64_MAX / 4;
     IE_TRY(lay_out(out, unet, &arena, err));
-    ie_block block;
-    IE_TRY(ie_block_alloc(&block, unet->backend, arena.peak, "requests of a stage", err));
-    /* A planning backend has no memory: its slots keep measured addresses, which nobody reads. */
-    if (block.data) {
-        ie_arena_over(&arena, block.data, block.bytes);
-        const ie_status status = lay_out(out, unet, &arena, err);
-        assert(status == IE_OK);
-        (void)status;
-    }
-    out->block = block;
+    out->bytes = arena.peak;
     return IE_OK;
+}
+
+ie_status ie_unet_slots_open(ie_unet_slots *slots, const ie_unet *unet, ie_error *err)
+{
+    ie_arena arena;
+    IE_TRY(ie_block_alloc(&slots->block, unet->backend, slots->bytes, "requests of a stage", err));
+    /* A planning backend has no memory: its slots keep measured addresses, which nobody reads. */
+    if (!slots->block.data) return IE_OK;
+    ie_arena_over(&arena, slots->block.data, slots->block.bytes);
+    return lay_out(slots, unet, &arena, err);
 }
 
 void ie_unet_slots_close(ie_unet_slots *slots)

@@ -45,8 +45,8 @@ struct ie_unet {
     ie_conv_layer conditioning[IE_MAX_CONDITIONING];
     ie_conv_layer stem, head;
     int stem_inputs, condition_channels;
-    uint64_t parameters;
-    ie_block weights;
+    uint64_t parameters, weight_bytes;
+    ie_block weights; /* empty until loaded */
 };
 
 /* Keys and values that every text row has in one attention layer: [S+1, T, 2 inner], keys first. */

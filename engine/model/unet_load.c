@@ -1,4 +1,4 @@
-/* unet_load.c - opening a U-Net: every layer named, shaped, counted, then filled.
+/* unet_load.c - opening a U-Net: every layer named, shaped and counted; and filling it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "unet_layers.h"
 
@@ -264,15 +264,22 @@ ie_status ie_unet_open(ie_unet **out, const ie_unet_config *config, int text_len
         goto done;
     }
     u->parameters = l.parameters;
-    IE_TRY_DONE(ie_block_alloc(&u->weights, backend, l.used, "weights of a U-Net", err));
-    l = (ie_loader){
-        .backend = backend, .weights = weights, .memory = u->weights.data, .filling = true};
-    IE_TRY_DONE(load_all(u, &l, err));
+    u->weight_bytes = l.used;
     *out = u;
     u = NULL;
 done:
     ie_unet_close(&u);
     return status;
+}
+
+ie_status ie_unet_load(ie_unet *unet, ie_weights *weights, ie_load_watch watch, ie_error *err)
+{
+    assert(weights && !unet->weights.data);
+    IE_TRY(ie_block_alloc(&unet->weights, unet->backend, unet->weight_bytes, "weights of a U-Net",
+                          err));
+    ie_loader l = {
+        .backend = unet->backend, .weights = weights, .memory = unet->weights.data, .watch = watch};
+    return load_all(unet, &l, err);
 }
 
 static void release_embedding(ie_unet_embedding *e, const ie_backend *backend)
@@ -320,5 +327,5 @@ uint64_t ie_unet_parameters(const ie_unet *unet)
 
 uint64_t ie_unet_weight_bytes(const ie_unet *unet)
 {
-    return unet->weights.bytes;
+    return unet->weight_bytes;
 }

@@ -185,6 +185,13 @@ const char *ie_weights_unused(const ie_weights *w)
     return NULL;
 }
 
+uint64_t ie_weights_file_bytes(const ie_weights *w)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < w->shard_count; i++) bytes += w->shards[i].file.size;
+    return bytes;
+}
+
 uint64_t ie_weights_count(const ie_weights *w)
 {
     return w->count;

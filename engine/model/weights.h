@@ -35,6 +35,16 @@ const char *ie_weights_unused(const ie_weights *w);
 /* Tell the kernel that the bytes of this view will not be read again (its pages may be dropped). */
 void ie_weights_forget(const ie_weights *w, ie_tensor view);
 
+/* Of all its files. */
+uint64_t ie_weights_file_bytes(const ie_weights *w);
+
+/* Who is told, after every layer, how many bytes of packed weights are there; a failure ends the
+ * loading. `layer` NULL: nobody. */
+typedef struct ie_load_watch {
+    ie_status (*layer)(void *user, uint64_t bytes, ie_error *err);
+    void *user;
+} ie_load_watch;
+
 uint64_t ie_weights_count(const ie_weights *w);
 /* The i-th tensor in order of name: name and view (for inspection and hashing). */
 const char *ie_weights_at(const ie_weights *w, uint64_t i, ie_tensor *out);

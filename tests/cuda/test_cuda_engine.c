@@ -14,6 +14,8 @@
 #include "exec.h"
 #include "toy.h"
 
+#include <cuda_runtime_api.h>
+
 int launch_too_much(ie_stream *s);
 
 /* ---- opening and refusing -------------------------------------------------------------------- */
@@ -62,8 +64,8 @@ static void memory_that_is_not_there_is_told_with_what_is(void **state)
     ie_error err = {0};
     assert_int_equal(ie_backend_open(&b, "cuda:0", IE_PRECISION_BF16, 0, &err), IE_OK);
     assert_int_equal(ie_block_alloc(&block, b, (uint64_t)1 << 50, "workspace", &err), IE_NO_MEMORY);
-    assert_non_null(strstr(err.text, "the workspace: 1073741824.0 MiB on cuda:0"));
-    assert_non_null(strstr(err.text, "MiB are free"));
+    assert_non_null(strstr(err.text, "the workspace: 1048576.0 GiB on cuda:0"));
+    assert_non_null(strstr(err.text, "GiB are free"));
     /* Fresh memory is zeroed, whatever the device had there. */
     float back[50];
     assert_int_equal(ie_block_alloc(&block, b, sizeof back, "test", &err), IE_OK);
@@ -306,6 +308,78 @@ static void an_edit_has_the_same_bits_among_others(void **state)
     golden_close(&io);
 }
 
+/* ---- what does not fit ----------------------------------------------------------------------- */
+
+typedef struct told {
+    int calls;
+    uint64_t weights, total;
+} told;
+
+static int count_loading(void *user, const ie_loading *at)
+{
+    told *t = user;
+    t->calls++;
+    if (at->work == IE_LOADING_WEIGHTS) t->weights = at->done, t->total = at->total;
+    return 0;
+}
+
+static ie_status open_lanes(ie_engine **engine, int lanes, told *t, ie_error *err)
+{
+    ie_options o;
+    ie_options_default(&o);
+    o.device = "cuda";
+    o.precision = IE_PRECISION_BF16;
+    o.loading = count_loading;
+    o.loading_user = t;
+    *t = (told){0};
+    for (int i = 0; i < IE_MAX_STAGES; i++) o.lanes[i] = lanes;
+    return ie_engine_open(engine, golden_path("cascade"), &o, err);
+}
+
+static void expect_too_little(size_t memory, int lanes, const char *text)
+{
+    size_t before = 0, after = 0, total = 0;
+    ie_engine *engine;
+    ie_error err = {0};
+    told t;
+    cudasim_memory(memory);
+    assert_int_equal(cudaMemGetInfo(&before, &total), cudaSuccess);
+    assert_int_equal(open_lanes(&engine, lanes, &t, &err), IE_NO_MEMORY);
+    if (!strstr(err.text, text)) fail_msg("'%s' does not say '%s'", err.text, text);
+    assert_int_equal(t.calls, 0); /* before anything is loaded */
+    assert_int_equal(cudaMemGetInfo(&after, &total), cudaSuccess);
+    assert_int_equal(before, after);
+}
+
+static void what_would_fit_is_told_and_does(void **state)
+{
+    (void)state;
+    enum { LANES = 5 };
+    ie_engine *engine;
+    ie_engine_info info;
+    ie_error err = {0};
+    told t;
+    size_t left = 0, total = 0;
+    assert_int_equal(open_lanes(&engine, LANES, &t, &err), IE_OK);
+    ie_engine_describe(engine, &info);
+    assert_int_equal(t.weights, info.weight_bytes);
+    assert_int_equal(t.total, info.weight_bytes);
+    assert_true(t.calls > 100);
+    ie_engine_close(&engine);
+    assert_int_equal(cudaMemGetInfo(&left, &total), cudaSuccess);
+    const size_t others = total - left; /* none, if every test before has freed its memory */
+    assert_int_equal(others, 0);
+    const size_t weights = info.weight_bytes, need = weights + info.workspace_bytes;
+    expect_too_little(need, 9, "in which 5 lanes would fit");
+    expect_too_little(need - 1, 9, "in which 4 lanes would fit");
+    expect_too_little(weights + 1, 9, "with 2 lanes, the fewest, it needs");
+    expect_too_little(weights - 1, 2, "its weights alone are");
+    cudasim_memory(need);
+    if (open_lanes(&engine, LANES, &t, &err)) fail_msg("%s", err.text);
+    ie_engine_close(&engine);
+    cudasim_memory(total);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +391,7 @@ int main(void)
         cmocka_unit_test(repeated_work_is_recorded_and_replayed),
         cmocka_unit_test(an_edit_agrees_with_the_reference),
         cmocka_unit_test(an_edit_has_the_same_bits_among_others),
+        cmocka_unit_test(what_would_fit_is_told_and_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

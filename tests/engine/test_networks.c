@@ -116,6 +116,7 @@ static void text_encoder_agrees_with_the_reference(void **state)
     const ie_tensor ids = golden_get(&io, "ids"), want = golden_get(&io, "tokens");
     const int32_t *length = golden_get(&io, "length").data;
     NEED(ie_text_encoder_open(&encoder, &config, (int)ids.dim[1], weights, r.backend, err));
+    NEED(ie_text_encoder_load(encoder, weights, (ie_load_watch){0}, err));
     ie_tensor tokens;
     NEED(ie_arena_tensor(&r.arena, &tokens, IE_F32, 3, want.dim, err));
     for (int i = 0; i < ids.dim[0]; i++) {

@@ -83,7 +83,9 @@ static void trajectory(const char *name)
     NEED(ie_weights_open(&weights, golden_path("unet-adm"), err));
     const ie_tensor tokens = golden_get(&io, "text.tokens");
     NEED(ie_unet_open(&unet, &unet_config, (int)tokens.dim[1], weights, r.backend, err));
+    NEED(ie_unet_load(unet, weights, (ie_load_watch){0}, err));
     NEED(ie_stage_open(&stage, &config, 0, unet, 2, err));
+    NEED(ie_stage_allocate(&stage, err));
     NEED(ie_stage_prepare(&stage, &r.x, err));
 
     ie_request request = {.seed = (uint64_t)((const int32_t *)golden_get(&steps, "seed").data)[0]};

@@ -41,7 +41,8 @@ static char *model_folder(void)
 static void hash_of(char out[IE_HASH_TEXT], const char *folder)
 {
     ie_error err = {0};
-    if (ie_model_hash(out, folder, &cascade, &err) != IE_OK) fail_msg("%s", err.text);
+    if (ie_model_hash(out, folder, &cascade, (ie_load_watch){0}, &err) != IE_OK)
+        fail_msg("%s", err.text);
     assert_int_equal(strlen(out), 64);
 }
 
@@ -124,8 +125,8 @@ static void a_file_that_is_missing_is_named(void **state)
     ie_error err = {0};
     snprintf(path, sizeof path, "%s/sr/config.json", folder);
     assert_int_equal(remove(path), 0);
-    assert_refused("missing", ie_model_hash(text, folder, &cascade, &err), IE_BAD_MODEL, &err,
-                   "sr/config.json cannot be read: No such file");
+    assert_refused("missing", ie_model_hash(text, folder, &cascade, (ie_load_watch){0}, &err),
+                   IE_BAD_MODEL, &err, "sr/config.json cannot be read: No such file");
     assert_string_equal(text, "");
     folder_remove(folder);
 }
@@ -133,7 +134,7 @@ static void a_file_that_is_missing_is_named(void **state)
 static ie_status hash_it(void *folder, ie_error *err)
 {
     char text[IE_HASH_TEXT];
-    return ie_model_hash(text, folder, &cascade, err);
+    return ie_model_hash(text, folder, &cascade, (ie_load_watch){0}, err);
 }
 
 static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
