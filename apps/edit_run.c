@@ -4,8 +4,8 @@
 #include "console.h"
 #include "interrupt.h"
 #include "json_lines.h"
+#include "load_progress.h"
 #include "model_path.h"
-#include "progress.h"
 #include "provenance.h"
 #include "units.h"
 
@@ -18,6 +18,7 @@ typedef struct edit_run {
     ie_engine_info info;
     ie_request request;
     ie_progress progress;
+    ie_load_progress loading;
     int index; /* of the result: seed + index */
     double begin;
     bool cut_announced;
@@ -91,7 +92,25 @@ static void announce_result(edit_run *run, const char *path, double seconds)
     }
 }
 
+static ie_progress_style style_of(const ie_edit_values *v)
+{
+    if (v->quiet) return IE_PROGRESS_QUIET;
+    return v->json ? IE_PROGRESS_JSON : ie_progress_style_for(stderr);
+}
+
+static FILE *stream_of(const ie_edit_values *v)
+{
+    return v->json ? stdout : stderr;
+}
+
 /* ---- callbacks of the engine ----------------------------------------------------------------- */
+
+static int on_loading(void *user, const ie_loading *at)
+{
+    edit_run *run = user;
+    ie_load_progress_show(&run->loading, at, ie_clock_seconds());
+    return ie_interrupted();
+}
 
 static int on_progress(void *user, int stage, int step, int steps)
 {
@@ -128,6 +147,12 @@ static void fill_request(edit_run *run)
     r->user = run;
 }
 
+static ie_status interrupted(const edit_run *run, ie_error *err)
+{
+    return ie_app_fail(err, IE_CANCELLED, "interrupted: %d of %d results written", run->index,
+                       run->values->count);
+}
+
 static ie_status open_model(edit_run *run, ie_error *err)
 {
     const ie_edit_values *v = run->values;
@@ -137,7 +162,13 @@ static ie_status open_model(edit_run *run, ie_error *err)
     if (v->precision) options.precision = (ie_precision)(v->precision - 1);
     options.threads = v->threads;
     IE_APP_TRY(ie_model_path_here(run->model_dir, v->model, err));
-    IE_APP_TRY(ie_engine_open(&run->engine, run->model_dir, &options, err));
+    options.loading = on_loading;
+    options.loading_user = run;
+    ie_load_progress_begin(&run->loading, style_of(v), stream_of(v), ie_clock_seconds());
+    const ie_status status = ie_engine_open(&run->engine, run->model_dir, &options, err);
+    ie_load_progress_end(&run->loading);
+    if (status == IE_CANCELLED) return interrupted(run, err);
+    IE_APP_TRY(status);
     ie_engine_describe(run->engine, &run->info);
     return ie_edit_check_stages(v, run->info.stage_count, err);
 }
@@ -160,21 +191,12 @@ static ie_status write_result(edit_run *run, ie_error *err)
     return IE_OK;
 }
 
-static ie_status interrupted(const edit_run *run, ie_error *err)
-{
-    return ie_app_fail(err, IE_CANCELLED, "interrupted: %d of %d results written", run->index,
-                       run->values->count);
-}
-
 static ie_status edit_once(edit_run *run, ie_error *err)
 {
     const ie_edit_values *v = run->values;
     run->request.seed = v->seed + (uint64_t)run->index;
     run->begin = ie_clock_seconds();
-    const ie_progress_style style = v->quiet  ? IE_PROGRESS_QUIET
-                                    : v->json ? IE_PROGRESS_JSON
-                                              : ie_progress_style_for(stderr);
-    ie_progress_begin(&run->progress, style, v->json ? stdout : stderr, run->begin);
+    ie_progress_begin(&run->progress, style_of(v), stream_of(v), run->begin);
     const ie_status status = ie_edit(run->engine, &run->request, 1, err);
     ie_progress_end_line(&run->progress);
     if (run->stage_status != IE_OK) {

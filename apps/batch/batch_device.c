@@ -2,10 +2,37 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "batch_device.h"
 
+#include "batch_progress.h"
 #include "batch_run.h"
+#include "console.h"
+#include "interrupt.h"
+#include "load_progress.h"
 #include "model_path.h"
 
 enum { FEWEST_LANES = 2, SPARE_ITEMS = 2 };
+
+static int on_loading(void *user, const ie_loading *at)
+{
+    ie_load_progress_show(user, at, ie_clock_seconds());
+    return ie_interrupted();
+}
+
+static ie_status open_engine(ie_batch_device *d, const ie_batch_values *v, ie_options *options,
+                             ie_error *err)
+{
+    static const ie_progress_style styles[] = {[IE_BATCH_QUIET] = IE_PROGRESS_QUIET,
+                                               [IE_BATCH_BAR] = IE_PROGRESS_BAR,
+                                               [IE_BATCH_JSON] = IE_PROGRESS_JSON};
+    const ie_batch_style style = ie_batch_style_of(v);
+    ie_load_progress progress;
+    options->loading = on_loading;
+    options->loading_user = &progress;
+    ie_load_progress_begin(&progress, styles[style], style == IE_BATCH_JSON ? stdout : stderr,
+                           ie_clock_seconds());
+    const ie_status status = ie_engine_open(&d->engine, d->model_dir, options, err);
+    ie_load_progress_end(&progress);
+    return status;
+}
 
 ie_status ie_batch_device_open(ie_batch_device *d, const ie_batch_values *v, ie_error *err)
 {
@@ -18,10 +45,12 @@ ie_status ie_batch_device_open(ie_batch_device *d, const ie_batch_values *v, ie_
     options.threads = v->threads;
     options.queue_requests = IE_BATCH_MAX_IN_FLIGHT;
     ie_status status;
-    for (int lanes = v->lanes;; lanes /= 2) {
+    for (int lanes = v->lanes;;) {
         for (int i = 0; i < IE_MAX_STAGES; i++) options.lanes[i] = lanes;
-        status = ie_engine_open(&d->engine, d->model_dir, &options, err);
+        status = open_engine(d, v, &options, err);
         if (status != IE_NO_MEMORY || lanes <= FEWEST_LANES) break;
+        lanes = lanes / 2 > FEWEST_LANES ? lanes / 2 : FEWEST_LANES;
+        if (!v->quiet) ie_note("%s; trying %d lanes", err->text, lanes);
     }
     IE_APP_TRY(status);
     ie_engine_describe(d->engine, &d->info);

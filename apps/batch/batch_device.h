@@ -12,7 +12,8 @@ typedef struct ie_batch_device {
 } ie_batch_device;
 
 /* With values->lanes rows in every forward pass; where memory does not suffice, half as many, and
- * so on down to the two of one request. */
+ * so on down to the two of one request, each time with a note. Loading is shown. IE_CANCELLED when
+ * the program is told to end meanwhile. */
 ie_status ie_batch_device_open(ie_batch_device *d, const ie_batch_values *values, ie_error *err);
 void ie_batch_device_close(ie_batch_device *d);
 

@@ -28,7 +28,10 @@ holds "--json: a start" grep -q '^{"event": "start", .*}$' stdout
 holds "--json: every step" [ "$(grep -c '^{"event": "progress", .*}$' stdout)" -eq 6 ]
 results='^{"event": "result", "output": "out-[12].png", "seed": [45], .*}$'
 holds "--json: two results" [ "$(grep -c "$results" stdout)" -eq 2 ]
-holds "--json: nothing else" [ "$(wc -l <stdout)" -eq 9 ]
+holds "--json: the weights' loading" grep -q '^{"event": "loading", .*"work": "weights", .*}$' stdout
+holds "--json: and their hash" \
+    grep -q '^{"event": "loading", .*"work": "hash", "bytes": \([0-9]*\), "total": \1}$' stdout
+holds "--json: nothing else" [ "$(grep -vc '"event": "loading"' stdout)" -eq 9 ]
 edit 0 '' --image rgba16.png --mask rgba16.png --mask-edit transparent --output clear.png \
     "${short[@]}"
 holds "16 bits and transparency come back" "$tool" kept rgba16.png clear.png mask.png
