@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "backend.h"
 
-#include <errno.h>
 #include <string.h>
 
 static ie_status open_cuda(ie_backend **out, const char *device, ie_precision precision,
@@ -134,9 +133,9 @@ ie_status ie_work_end(ie_backend *backend, uint64_t key, ie_status status, ie_er
 
 ie_status ie_backend_failed(ie_backend *backend, const char *what, int code, ie_error *err)
 {
-    const ie_status status = code == ENOMEM ? IE_NO_MEMORY : IE_DEVICE;
+    const ie_status status = code == backend->no_memory ? IE_NO_MEMORY : IE_DEVICE;
     if (backend->vtable->explain) {
-        return ie_fail_native(err, IE_DEVICE, code, "%s failed on %s: %s", what, backend->text,
+        return ie_fail_native(err, status, code, "%s failed on %s: %s", what, backend->text,
                               backend->vtable->explain(backend, code));
     }
     return ie_fail_native(err, status, code, "%s failed on %s with code %d", what, backend->text,

@@ -46,6 +46,7 @@ struct ie_backend {
     bool plan;    /* nothing is computed: every arena measures */
     /* what a planning backend predicts for; NULL: nothing is predicted */
     const ie_device_model *model;
+    int no_memory;       /* the native code that means so */
     int threads;         /* of the host, while this backend works */
     int threads_outside; /* the caller's number, between enter and leave */
     char text[128];      /* what runs it, in words */

@@ -32,7 +32,7 @@ typedef struct cuda_backend {
     cudaStream_t stream;
     ie_cuda_staging staging;
     work *works;
-    char said[256]; /* the last answer of `explain` */
+    char said[320]; /* the last answer of `explain` */
 } cuda_backend;
 
 static cuda_backend *of(ie_backend *self)
@@ -81,11 +81,20 @@ static int cuda_download(ie_backend *self, void *host, const void *device, uint6
     return (int)(code == cudaSuccess ? cudaStreamSynchronize(stream) : code);
 }
 
+/* A kernel that went wrong while it ran is told by whatever call comes next, and by every call from
+ * then on: which kernel it was is known only where each launch waits for its end. */
 static const char *cuda_explain(ie_backend *self, int code)
 {
     cuda_backend *b = of(self);
     const cudaError_t error = (cudaError_t)code;
     const char *kernel = ie_cuda_failed_kernel();
+    const char *last = kernel ? NULL : ie_cuda_last_kernel();
+    if (last && cudaStreamQuery(b->stream) == error) {
+        snprintf(b->said, sizeof b->said,
+                 "%s, %s; it was %s or a kernel before it (CUDA_LAUNCH_BLOCKING=1 says which)",
+                 cudaGetErrorName(error), cudaGetErrorString(error), last);
+        return b->said;
+    }
     snprintf(b->said, sizeof b->said, "%s%s%s, %s", kernel ? kernel : "", kernel ? ": " : "",
              cudaGetErrorName(error), cudaGetErrorString(error));
     return b->said;
@@ -245,6 +254,7 @@ static ie_status open_current(ie_backend **out, const char *device, int number, 
     b->base.vtable = &cuda_vtable;
     b->base.ops = ie_cuda_ops();
     b->base.act = IE_BF16;
+    b->base.no_memory = cudaErrorMemoryAllocation;
     b->base.threads = threads ? threads : omp_get_num_procs();
     const ie_status status = open_device(b, device, err);
     if (status) {

@@ -2,6 +2,7 @@
  * fast. SPDX-License-Identifier: Apache-2.0 */
 #include "backend.h"
 
+#include <errno.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,7 @@ ie_status ie_backend_open_host(ie_backend **out, const char *device, ie_precisio
     if (!ref) b->ops = ie_cpu_ops();
 #endif
     b->act = precision == IE_PRECISION_BF16 ? IE_BF16 : IE_F32;
+    b->no_memory = ENOMEM;
     b->threads = threads ? threads : omp_get_num_procs();
     snprintf(b->text, sizeof b->text, "%s, %d thread%s, %s", b->ops->name, b->threads,
              b->threads > 1 ? "s" : "", b->act == IE_BF16 ? "bf16" : "f32");

@@ -27,8 +27,11 @@ static void *take(ie_loader *l, uint64_t bytes)
 
 /* A backend that could not say how large a layer is (0 bytes) would, asked again when there is
  * memory, write past the room it was given. */
-static ie_status cannot_prepare(const char *name, int code, ie_error *err)
+static ie_status cannot_prepare(const ie_loader *l, const char *name, int code, ie_error *err)
 {
+    if (code && l->backend->vtable->explain) {
+        return ie_backend_failed(l->backend, ie_name_of("preparing %s", name).text, code, err);
+    }
     return ie_fail_native(err, IE_NO_MEMORY, code,
                           "%s: not enough memory to prepare the layer (%d)", name, code);
 }
@@ -106,7 +109,7 @@ static ie_status load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec 
                               err));
     }
     const uint64_t bytes = l->backend->ops->conv_bytes(spec);
-    if (bytes == 0) return cannot_prepare(name, 0, err);
+    if (bytes == 0) return cannot_prepare(l, name, 0, err);
     void *memory = take(l, bytes);
     const bool fills = memory && l->weights;
     const ie_uploader up = ie_backend_uploader(l->backend);
@@ -114,7 +117,7 @@ static ie_status load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec 
     const int code =
         l->backend->ops->conv_prepare(&out->native, spec, memory, fills ? weight : (ie_tensor){0},
                                       fills ? bias : (ie_tensor){0}, &up);
-    if (code) return cannot_prepare(name, code, err);
+    if (code) return cannot_prepare(l, name, code, err);
     if (!fills) return IE_OK;
     ie_weights_forget(l->weights, weight);
     return loaded(l, err);
@@ -170,7 +173,7 @@ static ie_status plan_linear(ie_loader *l, ie_linear_layer *out, ie_linear_parts
     IE_TRY(stack(l, &out->spec, parts, NULL, NULL, err));
     const int code =
         l->backend->ops->linear_prepare(&out->native, &out->spec, NULL, none, none, NULL);
-    return code ? cannot_prepare(parts.names[0].text, code, err) : IE_OK;
+    return code ? cannot_prepare(l, parts.names[0].text, code, err) : IE_OK;
 }
 
 static ie_status fill_linear(ie_loader *l, ie_linear_layer *out, ie_linear_parts parts,
@@ -190,7 +193,7 @@ static ie_status fill_linear(ie_loader *l, ie_linear_layer *out, ie_linear_parts
     IE_TRY_DONE(stack(l, spec, parts, weight.data, biases, err));
     if (biases) bias = ie_view(biases, IE_F32, 1, &spec->outputs);
     const int code = l->backend->ops->linear_prepare(&out->native, spec, memory, weight, bias, &up);
-    status = code ? cannot_prepare(parts.names[0].text, code, err) : loaded(l, err);
+    status = code ? cannot_prepare(l, parts.names[0].text, code, err) : loaded(l, err);
 done:
     ie_free(weight.data);
     ie_free(biases);
@@ -202,7 +205,7 @@ ie_status ie_load_linear(ie_loader *l, ie_linear_layer *out, const ie_linear_spe
 {
     out->spec = *spec;
     const uint64_t bytes = l->backend->ops->linear_bytes(spec);
-    if (bytes == 0) return cannot_prepare(parts.names[0].text, 0, err);
+    if (bytes == 0) return cannot_prepare(l, parts.names[0].text, 0, err);
     void *memory = take(l, bytes);
     ie_linear_layer_release(out, l->backend); /* the first pass's */
     return memory && l->weights ? fill_linear(l, out, parts, memory, err)

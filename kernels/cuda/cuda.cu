@@ -46,6 +46,12 @@ const char *ie_cuda_failed_kernel(void)
     return name;
 }
 
+const char *ie_cuda_last_kernel(void)
+{
+    const char *name = nullptr;
+    return last_kernel && cudaFuncGetName(&name, last_kernel) == cudaSuccess ? name : nullptr;
+}
+
 static const ie_ops *table()
 {
     static const ie_ops ops = [] {

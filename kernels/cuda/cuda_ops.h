@@ -70,6 +70,8 @@ int ie_cuda_sample(ie_stream *s, const ie_sample_args *a);
 /* The name of the kernel whose launch failed last in this thread, as the compiler spells it; NULL:
  * none did. Forgets it. */
 const char *ie_cuda_failed_kernel(void);
+/* The kernel that this thread launched last, in a graph it recorded too; NULL: none. */
+const char *ie_cuda_last_kernel(void);
 
 /* Does the current device run kernels of this build? 0, or the error. And its compute capability:
  * 80, 90, 120; 0: there is no device. */

@@ -32,8 +32,8 @@ static inline cudaStream_t stream_of(ie_stream *s)
     return reinterpret_cast<cudaStream_t>(s);
 }
 
-/* The kernel whose launch failed last in this thread. */
-inline thread_local const void *failed_kernel = nullptr;
+/* Of this thread: the kernel whose launch failed last, and the one that was launched last. */
+inline thread_local const void *failed_kernel = nullptr, *last_kernel = nullptr;
 
 /* 80, 89, 90, 100, 120, ...: the compute capability of the current device; 0: there is none. */
 inline int device_arch()
@@ -82,6 +82,7 @@ int launch_cluster(void (*kernel)(P...), dim3 grid, dim3 block, dim3 cluster, si
                                     static_cast<int>(shared));
     }
     if (code == cudaSuccess) code = cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...);
+    if (code == cudaSuccess) last_kernel = reinterpret_cast<const void *>(kernel);
     if (code != cudaSuccess) {
         failed_kernel = reinterpret_cast<const void *>(kernel);
         (void)cudaGetLastError(); /* told once: the next launch starts clean */

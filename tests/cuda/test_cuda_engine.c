@@ -308,7 +308,7 @@ static void an_edit_has_the_same_bits_among_others(void **state)
     golden_close(&io);
 }
 
-/* ---- what does not fit ----------------------------------------------------------------------- */
+/* ---- what does not fit, and what breaks ------------------------------------------------------ */
 
 typedef struct told {
     int calls;
@@ -380,6 +380,36 @@ static void what_would_fit_is_told_and_does(void **state)
     cudasim_memory(total);
 }
 
+static int break_device(void *user, int stage, int step, int steps)
+{
+    (void)user, (void)steps;
+    if (stage == 1 && step == 1) cudasim_break(cudaErrorIllegalAddress);
+    return 0;
+}
+
+static void a_broken_device_ends_every_edit(void **state)
+{
+    (void)state;
+    static toy_edit e;
+    ie_error err = {0};
+    golden io = golden_open("cascade-io.safetensors");
+    ie_engine *engine = toy_open("cuda", true, 0, 1);
+    assert_non_null(engine);
+    toy_fill(&e, &io, 0);
+    e.request.progress = break_device;
+    for (int i = 0; i < 2; i++) {
+        err = (ie_error){0};
+        assert_int_equal(ie_edit(engine, &e.request, 1, &err), IE_DEVICE);
+        assert_int_equal(err.native, cudaErrorIllegalAddress);
+        assert_non_null(strstr(err.text, "cudaErrorIllegalAddress"));
+        assert_non_null(strstr(err.text, "_kernel"));
+        assert_non_null(strstr(err.text, "or a kernel before it"));
+    }
+    ie_engine_close(&engine);
+    cudasim_break(cudaSuccess);
+    golden_close(&io);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +422,7 @@ int main(void)
         cmocka_unit_test(an_edit_agrees_with_the_reference),
         cmocka_unit_test(an_edit_has_the_same_bits_among_others),
         cmocka_unit_test(what_would_fit_is_told_and_does),
+        cmocka_unit_test(a_broken_device_ends_every_edit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
