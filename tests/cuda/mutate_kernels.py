@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""mutate_kernels - break the CUDA kernels, one at a time, and see that check_cuda notices.
+"""mutate_kernels - break the CUDA kernels, one at a time, and see that check_cuda notices; and the
+backend's host code, and see that test_cuda_engine does.
 
     tests/cuda/mutate_kernels.py --build FOLDER [--list] [WORD ...]
 
-FOLDER is a configured build (ninja) in which check_cuda_plain and check_cuda_races are built. A
-mutant replaces one object file of them; it is compiled as the build would, and the operation that
-it belongs to is checked on the simulator until the first complaint. WORDs select mutations by a
-part of their description.
+FOLDER is a configured build (ninja) in which check_cuda_plain, check_cuda_races and test_cuda_engine
+are built. A mutant replaces one object file of them; it is compiled as the build would, and the
+operation that it belongs to is checked on the simulator until the first complaint. WORDs select
+mutations by a part of their description.
 
     plain    forward and lazy          random   another order, asynchrony at any time
     races    instrumented for the race checker
     80       plain, on a device of compute capability 8.0, where conv80.cu does all products
+    host     a file of engine/backend, in test_cuda_engine
 
     0  every mutation was noticed
     1  one was not, does not fit the sources or does not compile
@@ -31,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNELS = ROOT / "kernels/cuda"
+KERNELS, BACKEND = ROOT / "kernels/cuda", ROOT / "engine/backend"
 # What ends a check: the harness's complaint, or the simulator's report.
 NOTICED = re.compile(r"FAIL|cudasim: ")
 
@@ -42,8 +44,17 @@ class Mutation:
     file: str
     before: str  # occurs there once
     after: str
-    operation: str  # of check_ops.c
+    operation: str  # of check_ops.c; none: the whole program
     mode: str
+    source: str = ""  # that the file, a header, is part of; none: its name says so
+
+    @property
+    def folder(self):
+        return BACKEND if self.mode == "host" else KERNELS
+
+    @property
+    def fits(self):
+        return (self.folder / self.file).read_text().count(self.before) == 1
 
 
 WAIT = "    wait_for_last_grid();\n"
@@ -120,6 +131,17 @@ MUTATIONS = [
              "square = block_sum(square, warps) / static_cast<float>(p.channels);",
              "square = block_sum(square, warps) / static_cast<float>(p.channels - 1);",
              "rms_norm", "plain"),
+    Mutation("packing: a piece goes where the one before went", "packing.h",
+             "    p->device += p->used;\n", "", "conv", "plain", "conv.cu"),
+    Mutation("packing: rows that were used before are not zeroed", "packing.h",
+             "    memset(p->piece, 0, p->used);\n", "", "conv", "plain", "conv.cu"),
+    Mutation("uploads: a half is filled while copies from it are under way", "cuda_staging.c",
+             "return code == cudaSuccess ? cudaEventSynchronize(s->copied[s->half]) : code;",
+             "return code;", "", "host"),
+    Mutation("uploads: both halves are one", "cuda_staging.c",
+             "(uint64_t)s->half * IE_CUDA_STAGING_BYTES + s->used", "s->used", "", "host"),
+    Mutation("uploads: memory that may be reused is copied from later", "cuda_staging.c",
+             "s->used += (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;", "", "", "host"),
 ]
 
 ENVIRONMENTS = {
@@ -127,7 +149,13 @@ ENVIRONMENTS = {
     "random": {"CUDASIM_SCHED": "rand", "CUDASIM_ASYNC": "rand", "CUDASIM_SEED": "5"},
     "races": {"CUDASIM_SCHED": "rand", "CUDASIM_ASYNC": "rand", "CUDASIM_SEED": "2"},
     "80": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy", "CUDASIM_ARCH": "80"},
+    "host": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy"},
 }
+
+# Mode -> the object library of the mutant, and the program.
+PARTS = {mode: ("cuda_kernels_plain.", "check_cuda_plain") for mode in ("plain", "random", "80")}
+PARTS["races"] = ("cuda_kernels_races.", "check_cuda_races")
+PARTS["host"] = ("cuda_backend_simulated.", "test_cuda_engine")
 
 
 class Build:
@@ -135,12 +163,11 @@ class Build:
         self.folder = folder.resolve()
         self.commands = json.loads((self.folder / "compile_commands.json").read_text())
 
-    def compile(self, source, mutant, kind, target):
+    def compile(self, source, mutant, library, target):
         """The build's command for the file, on the mutant."""
         for entry in self.commands:
             words = shlex.split(entry["command"])
-            if Path(entry["file"]) != source or not any(f"cuda_kernels_{kind}." in word
-                                                        for word in words):
+            if Path(entry["file"]) != source or not any(library in word for word in words):
                 continue
             drop = {"-MD"}
             kept, skip = [], False
@@ -154,18 +181,18 @@ class Build:
             command = kept + ["-w", f"-I{source.parent}", "-o", str(target), "-c", str(mutant)]
             return subprocess.run(command, cwd=entry["directory"], text=True,
                                   capture_output=True)
-        sys.exit(f"mutate_kernels: {source.name} is not part of {self.folder} ({kind})")
+        sys.exit(f"mutate_kernels: {source.name} is not part of {self.folder} ({library})")
 
-    def link(self, source, kind, target, program):
+    def link(self, source, library, name, target, program):
         """The build's command for the program, with one object replaced."""
         said = subprocess.run(["ninja", "-C", str(self.folder), "-t", "commands",
-                               f"check_cuda_{kind}"], text=True, capture_output=True, check=True)
+                               name], text=True, capture_output=True, check=True)
         words = shlex.split(said.stdout.strip().splitlines()[-1])
         words = [word for word in words if word not in (":", "&&")]
         old = [word for word in words
-               if f"cuda_kernels_{kind}." in word and word.endswith(f"/{source.name}.o")]
+               if library in word and word.endswith(f"/{source.name}.o")]
         if len(old) != 1:
-            sys.exit(f"mutate_kernels: check_cuda_{kind} does not have one {source.name}.o")
+            sys.exit(f"mutate_kernels: {name} does not have one {source.name}.o")
         words[words.index(old[0])] = str(target)
         words[words.index("-o") + 1] = str(program)
         subprocess.run(words, cwd=self.folder, check=True)
@@ -175,8 +202,8 @@ def first_complaint(program, mutation):
     """The first line that tells of the mistake; none: nobody noticed."""
     environment = dict(os.environ, OMP_WAIT_POLICY="passive", **ENVIRONMENTS[mutation.mode])
     # Line by line, so that the first complaint ends the run.
-    with subprocess.Popen(["stdbuf", "-oL", str(program), mutation.operation], text=True,
-                          env=environment, stdout=subprocess.PIPE,
+    words = ["stdbuf", "-oL", str(program), *mutation.operation.split()]
+    with subprocess.Popen(words, text=True, env=environment, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as run:
         for line in run.stdout:
             if NOTICED.search(line):
@@ -186,19 +213,19 @@ def first_complaint(program, mutation):
 
 
 def try_mutation(build, mutation, folder):
-    text = (KERNELS / mutation.file).read_text()
-    if text.count(mutation.before) != 1:
+    text = (mutation.folder / mutation.file).read_text()
+    if not mutation.fits:
         return "ERROR", f"its text occurs {text.count(mutation.before)} times"
     # A header NAME_part.h belongs to NAME.cu, which finds the broken one beside itself.
-    source = KERNELS / re.sub(r"_.*\.h$", ".cu", mutation.file)
+    source = mutation.folder / (mutation.source or re.sub(r"_.*\.h$", ".cu", mutation.file))
     mutant, target, program = folder / source.name, folder / "mutant.o", folder / "check"
     mutant.write_text(source.read_text())
     (folder / mutation.file).write_text(text.replace(mutation.before, mutation.after))
-    kind = "races" if mutation.mode == "races" else "plain"
-    made = build.compile(source, mutant, kind, target)
+    library, name = PARTS[mutation.mode]
+    made = build.compile(source, mutant, library, target)
     if made.returncode:
         return "ERROR", "does not compile: " + made.stderr[-400:]
-    build.link(source, kind, target, program)
+    build.link(source, library, name, target, program)
     said = first_complaint(program, mutation)
     return ("found", said) if said else ("MISSED", "nobody noticed")
 
@@ -212,8 +239,7 @@ def main():
     chosen = [m for m in MUTATIONS if all(word in m.what for word in arguments.words)]
     if arguments.list:
         for m in chosen:
-            fits = (KERNELS / m.file).read_text().count(m.before) == 1
-            print(f"{m.mode:6} {m.operation:10} {m.what}{'' if fits else '   DOES NOT FIT'}")
+            print(f"{m.mode:6} {m.operation:10} {m.what}{'' if m.fits else '   DOES NOT FIT'}")
         return 0
     if not arguments.build or not (arguments.build / "compile_commands.json").exists():
         parser.error("--build: a build folder of ninja, with compile_commands.json")
