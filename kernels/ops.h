@@ -186,8 +186,8 @@ typedef struct ie_source {
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-/* How packed weights reach memory that the host cannot write: `bytes` of `host`, which may be reused
- * when it returns, to `device`, before any later work of the backend's stream. 0 or a native
+/* How packed weights reach memory that the host cannot write: `bytes` of `host`, which may be
+ * reused when it returns, to `device`, before any later work of the backend's stream. 0 or a native
  * code. */
 typedef struct ie_uploader {
     int (*copy)(void *self, void *device, const void *host, uint64_t bytes);

@@ -1,7 +1,7 @@
 /* layers.h - from named weights to prepared layers, in two passes over the same code.
  *
- * The first pass checks every name and shape, chooses kernels, and adds up bytes and parameters; the
- * second fills the one block of device memory of that size. Without weights (the plan backend)
+ * The first pass checks every name and shape, chooses kernels, and adds up bytes and parameters;
+ * the second fills the one block of device memory of that size. Without weights (the plan backend)
  * there is no second. SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_MODEL_LAYERS_H
 #define IE_MODEL_LAYERS_H

@@ -4,10 +4,10 @@ backend's host code, and see that test_cuda_engine does.
 
     tests/cuda/mutate_kernels.py --build FOLDER [--list] [WORD ...]
 
-FOLDER is a configured build (ninja) in which check_cuda_plain, check_cuda_races and test_cuda_engine
-are built. A mutant replaces one object file of them; it is compiled as the build would, and the
-operation that it belongs to is checked on the simulator until the first complaint. WORDs select
-mutations by a part of their description.
+FOLDER is a configured build (ninja) in which check_cuda_plain, check_cuda_races and
+test_cuda_engine are built. A mutant replaces one object file of them; it is compiled as the build
+would, and the operation that it belongs to is checked on the simulator until the first complaint.
+WORDs select mutations by a part of their description.
 
     plain    forward and lazy          random   another order, asynchrony at any time
     races    instrumented for the race checker

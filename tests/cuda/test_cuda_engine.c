@@ -76,8 +76,8 @@ static void memory_that_is_not_there_is_told_with_what_is(void **state)
     ie_backend_close(&b);
 }
 
-/* Larger than all page-locked memory, twice, with tables between: what is copied late has to be what
- * was there at first. */
+/* Larger than all page-locked memory, twice, with tables between: what is copied late has to be
+ * what was there at first. */
 static void uploads_come_in_order_through_page_locked_memory(void **state)
 {
     (void)state;

@@ -114,8 +114,8 @@ cudaError_t cudaPeekAtLastError(void);
 const char *cudaGetErrorName(cudaError_t error);
 const char *cudaGetErrorString(cudaError_t error);
 
-/* Of the simulator alone, for tests of host code. From now on the device has so much memory, what is
- * allocated included; and every call of the device's fails with this error, as after a kernel's
+/* Of the simulator alone, for tests of host code. From now on the device has so much memory, what
+ * is allocated included; and every call of the device's fails with this error, as after a kernel's
  * illegal access, until it is cudaSuccess again. */
 void cudasim_memory(size_t bytes);
 void cudasim_break(cudaError_t error);
