@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const char *const sampler_names[] = {"ddpm", "ddim", NULL};
-static const char *const precision_names[] = {"f32", "bf16", NULL};
+static const char *const precision_names[] = {"f32", "bf16", "auto", NULL}; /* ie_precision */
 static const char *const format_names[] = {"png", "jpg", "webp", NULL};
 
 static ie_status read_failures(void *field, const char *text, ie_error *err)
@@ -96,7 +96,8 @@ static const ie_option options[] = {
     {.name = "device", .value = "NAME", .kind = IE_OPTION_TEXT, AT(device),
      .help = "auto (default), cpu, ref, cuda or cuda:N"},
     {.name = "precision", .value = "WHAT", .kind = IE_OPTION_CHOICE, AT(precision),
-     .help = "f32 (default) or bf16, of weights and activations", .choices = precision_names},
+     .help = "f32, bf16 or auto (default: bf16 on a GPU, else f32), of weights and activations",
+     .choices = precision_names},
     {.name = "threads", .value = "N", .kind = IE_OPTION_INT, AT(threads),
      .help = "CPU threads (0 to 1024, default 0: all cores)", .low = 0, .high = 1024},
     {.name = "quality", .value = "N", .kind = IE_OPTION_INT, AT(quality),

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 static const char *const sampler_names[] = {"ddpm", "ddim", NULL};
-static const char *const precision_names[] = {"f32", "bf16", NULL};
+static const char *const precision_names[] = {"f32", "bf16", "auto", NULL}; /* ie_precision */
 
 static ie_status read_steps(void *field, const char *text, ie_error *err)
 {
@@ -62,7 +62,8 @@ static const ie_option options[] = {
     {.name = "save-stages", .value = "DIR", .kind = IE_OPTION_TEXT, AT(save_stages),
      .help = "also write each stage's image, as DIR/NAME-<stage>.png"},
     {.name = "precision", .value = "WHAT", .kind = IE_OPTION_CHOICE, AT(precision),
-     .help = "f32 (default) or bf16, of weights and activations", .choices = precision_names},
+     .help = "f32, bf16 or auto (default: bf16 on a GPU, else f32), of weights and activations",
+     .choices = precision_names},
     {.name = "threads", .value = "N", .kind = IE_OPTION_INT, AT(threads),
      .help = "CPU threads (0 to 1024, default 0: all cores)",
      .low = 0, .high = 1024},

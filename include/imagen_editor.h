@@ -91,7 +91,8 @@ enum { IE_MAX_STAGES = 8 };
 
 typedef struct ie_engine ie_engine;
 
-typedef enum ie_precision { IE_PRECISION_F32, IE_PRECISION_BF16 } ie_precision;
+/* auto: the one the device is made for, bf16 on a GPU and f32 elsewhere. */
+typedef enum ie_precision { IE_PRECISION_F32, IE_PRECISION_BF16, IE_PRECISION_AUTO } ie_precision;
 
 /* How far the loading of a model is: its weights, packed and brought to the device; then, for
  * model_hash, its files once more. Bytes of one of the two; `done` goes from 0 to `total`. */
@@ -107,7 +108,7 @@ typedef struct ie_options {
     /* "auto" (default), "cpu", "ref", "cuda", "cuda:N"; "plan": no weights, prices only;
      * "cuda:h200": as plan, with predicted times for that device, which need not be there */
     const char *device;
-    ie_precision precision; /* of activations and weights; default f32 */
+    ie_precision precision; /* of activations and weights; default auto */
     int threads;            /* CPU threads; 0 (default): all cores of the process's affinity mask */
     /* Rows of a forward pass, for every stage; 0 (default): 2; legal 2 .. 512. A request takes two
      * at a step with guidance and one where the weight is 1. Workspace grows with them
@@ -158,9 +159,9 @@ typedef struct ie_stage_info {
 
 typedef struct ie_engine_info {
     char model_name[64];
-    char model_hash[65]; /* SHA-256 over the model's files, hex; "" on device "plan" */
-    char device[128];    /* what runs it, in words */
-    ie_precision precision;
+    char model_hash[65];    /* SHA-256 over the model's files, hex; "" on device "plan" */
+    char device[128];       /* what runs it, in words */
+    ie_precision precision; /* f32 or bf16 */
     int threads;
     int canvas; /* side of the square the model works on */
     /* prompts longer than this many tokens are cut, and the request says so */

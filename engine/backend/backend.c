@@ -15,14 +15,21 @@ static ie_status open_cuda(ie_backend **out, const char *device, ie_precision pr
 #endif
 }
 
+/* The precision in which a device of this kind works when none is asked for. */
+static ie_precision made_for(ie_precision asked, ie_precision own)
+{
+    return asked == IE_PRECISION_AUTO ? own : asked;
+}
+
 /* The GPU, when this build and this machine have one that works and the precision is its own; else
  * the host. ie_backend.text says which. */
 static ie_status open_auto(ie_backend **out, ie_precision precision, int threads, ie_error *err)
 {
-    if (precision == IE_PRECISION_BF16) {
-        const ie_status status = open_cuda(out, "auto", precision, threads, NULL);
+    if (precision != IE_PRECISION_F32) {
+        const ie_status status = open_cuda(out, "auto", IE_PRECISION_BF16, threads, NULL);
         if (status != IE_DEVICE) return status;
     }
+    precision = made_for(precision, IE_PRECISION_F32);
     return ie_backend_open_host(out, "auto", precision, threads, err);
 }
 
@@ -33,23 +40,26 @@ ie_status ie_backend_open(ie_backend **out, const char *device, ie_precision pre
     if (threads < 0 || threads > 1024) {
         return ie_fail(err, IE_BAD_ARGUMENT, "threads %d is outside 0 .. 1024", threads);
     }
-    if (precision != IE_PRECISION_F32 && precision != IE_PRECISION_BF16) {
-        return ie_fail(err, IE_BAD_ARGUMENT, "precision %d is neither f32 nor bf16",
+    if (precision != IE_PRECISION_F32 && precision != IE_PRECISION_BF16 &&
+        precision != IE_PRECISION_AUTO) {
+        return ie_fail(err, IE_BAD_ARGUMENT, "precision %d is none of f32, bf16, auto",
                        (int)precision);
     }
-    if (!strcmp(device, "plan")) return ie_backend_open_plan(out, NULL, precision, err);
+    const ie_precision on_gpu = made_for(precision, IE_PRECISION_BF16);
+    const ie_precision on_host = made_for(precision, IE_PRECISION_F32);
+    if (!strcmp(device, "plan")) return ie_backend_open_plan(out, NULL, on_host, err);
     const ie_device_model *model =
         strncmp(device, "cuda:", 5) ? NULL : ie_device_model_find(device + 5);
-    if (model && precision != IE_PRECISION_BF16) {
+    if (model && on_gpu != IE_PRECISION_BF16) {
         return ie_fail(err, IE_BAD_ARGUMENT, "device '%s' is described for bf16 alone", device);
     }
-    if (model) return ie_backend_open_plan(out, model, precision, err);
+    if (model) return ie_backend_open_plan(out, model, on_gpu, err);
     if (!strcmp(device, "cuda") || !strncmp(device, "cuda:", 5)) {
-        return open_cuda(out, device, precision, threads, err);
+        return open_cuda(out, device, on_gpu, threads, err);
     }
     if (!strcmp(device, "auto")) return open_auto(out, precision, threads, err);
     if (!strcmp(device, "cpu") || !strcmp(device, "ref")) {
-        return ie_backend_open_host(out, device, precision, threads, err);
+        return ie_backend_open_host(out, device, on_host, threads, err);
     }
     return ie_fail(err, IE_BAD_ARGUMENT,
                    "device '%s' is none of auto, cpu, ref, cuda, cuda:N, cuda:h200, plan", device);

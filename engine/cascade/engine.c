@@ -49,7 +49,7 @@ void ie_engine_describe(const ie_engine *e, ie_engine_info *info)
     *info = (ie_engine_info){0};
     if (!e) return;
     *info = (ie_engine_info){
-        .precision = e->precision,
+        .precision = e->backend->act == IE_BF16 ? IE_PRECISION_BF16 : IE_PRECISION_F32,
         .threads = e->backend->threads,
         .canvas = e->canvas,
         .text_length = e->cascade.text_length,

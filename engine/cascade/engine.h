@@ -10,7 +10,6 @@
 
 struct ie_engine {
     ie_backend *backend;
-    ie_precision precision;
     ie_cascade_config cascade;
     int lanes[IE_MAX_STAGES];
     int canvas, text_width;

@@ -31,7 +31,7 @@ typedef struct opening {
 void ie_options_default(ie_options *options)
 {
     if (!options) return;
-    *options = (ie_options){.device = "auto", .precision = IE_PRECISION_F32, .threads = 0};
+    *options = (ie_options){.device = "auto", .precision = IE_PRECISION_AUTO, .threads = 0};
 }
 
 void ie_request_default(ie_request *request)
@@ -267,7 +267,6 @@ ie_status ie_engine_open(ie_engine **out, const char *model_dir, const ie_option
     for (int i = 0; i < IE_MAX_STAGES; i++) e->lanes[i] = o.lanes[i] ? o.lanes[i] : DEFAULT_LANES;
     e->worker.limit = o.queue_requests ? o.queue_requests : DEFAULT_QUEUE;
     e->worker.bytes_limit = o.queue_bytes;
-    e->precision = o.precision;
     const uint64_t before = ie_resident_bytes();
     ie_status status =
         ie_backend_open(&e->backend, o.device ? o.device : "auto", o.precision, o.threads, err);

@@ -45,10 +45,14 @@ static void auto_takes_the_device_and_says_so(void **state)
     (void)state;
     ie_backend *b = NULL;
     ie_error err = {0};
-    assert_int_equal(ie_backend_open(&b, "auto", IE_PRECISION_BF16, 0, &err), IE_OK);
-    assert_non_null(strstr(b->text, "cuda:0, simulated device, sm_90"));
-    assert_int_equal(b->act, IE_BF16);
-    ie_backend_close(&b);
+    for (int i = 0; i < 3; i++) {
+        const char *const device = i < 2 ? "auto" : "cuda";
+        const ie_precision precision = i == 0 ? IE_PRECISION_BF16 : IE_PRECISION_AUTO;
+        assert_int_equal(ie_backend_open(&b, device, precision, 0, &err), IE_OK);
+        assert_non_null(strstr(b->text, "cuda:0, simulated device, sm_90"));
+        assert_int_equal(b->act, IE_BF16);
+        ie_backend_close(&b);
+    }
     /* In f32 it is the host's work, where the build has a host backend for auto. */
     if (ie_backend_open(&b, "auto", IE_PRECISION_F32, 0, &err) == IE_OK) {
         assert_null(strstr(b->text, "cuda"));

@@ -265,8 +265,8 @@ static void options_out_of_range_are_refused(void **state)
     not_opened(toy, with("ref", 0, 1), IE_BAD_ARGUMENT, "lanes 1 of stage 2: legal are 2 .. 512");
     not_opened(toy, with("ref", 0, 513), IE_BAD_ARGUMENT, "lanes 513 of stage 2");
     ie_options o = with("ref", 0, 0);
-    o.precision = (ie_precision)2;
-    not_opened(toy, o, IE_BAD_ARGUMENT, "precision 2 is neither f32 nor bf16");
+    o.precision = (ie_precision)3;
+    not_opened(toy, o, IE_BAD_ARGUMENT, "precision 3 is none of f32, bf16, auto");
     for (int i = 0; i < 2; i++) {
         o = with("ref", 0, 0);
         o.queue_requests = i ? 65537 : -1;
