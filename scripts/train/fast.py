@@ -35,6 +35,13 @@ def has_bf16(cpu: str) -> bool:
     return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
+@lru_cache(maxsize=1)
+def this_cpu_has_bf16() -> bool:
+    """Without them products of bf16 take ten times as long as those of f32. True where unknown."""
+    path = Path("/proc/cpuinfo")
+    return not path.exists() or has_bf16(path.read_text())
+
+
 class Shape(ctypes.Structure):
     """struct shape of norm.c."""
 

@@ -74,8 +74,7 @@ class Run:
         if self.device.type == "cuda":
             return unet.to(self.device, memory_format=torch.channels_last)
         if self.config.precision == "bf16" and not compiled:
-            cpu = Path("/proc/cpuinfo")
-            if cpu.exists() and not fast.has_bf16(cpu.read_text()):
+            if not fast.this_cpu_has_bf16():
                 print("train: this CPU has no instructions for bf16, which takes ten times as long "
                       "as f32 then: --set precision=f32", file=sys.stderr)  # fmt: skip
             try:
