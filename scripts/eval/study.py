@@ -4,6 +4,7 @@
     python3 -m scripts.eval.study stages --model models/demo
     python3 -m scripts.eval.study guidance --model models/demo
     python3 -m scripts.eval.study steps --model models/demo
+    python3 -m scripts.eval.study releases --arm new=out/demo --arm old=models/demo
     python3 -m scripts.eval.study masking --arm object=models/demo --arm random=models/random
     python3 -m scripts.eval.study conditioning --arm learned=models/demo --arm fixed=models/fixed
 
@@ -54,6 +55,7 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         "64": ["--steps", "64"],
         "128": ["--steps", "128"],
     },
+    "releases": {},
     "masking": {},
     "conditioning": {},
 }
