@@ -167,10 +167,12 @@ static void an_engine_predicts_on_a_described_device_alone(void **state)
     ie_engine *engine = NULL;
     ie_engine_info info;
     o.device = "cuda:h200";
-    assert_int_equal(ie_engine_open(&engine, full, &o, &err), IE_BAD_ARGUMENT); /* f32 */
-    o.precision = IE_PRECISION_BF16;
+    o.precision = IE_PRECISION_F32;
+    assert_int_equal(ie_engine_open(&engine, full, &o, &err), IE_BAD_ARGUMENT);
+    o.precision = IE_PRECISION_AUTO;
     assert_int_equal(ie_engine_open(&engine, full, &o, &err), IE_OK);
     ie_engine_describe(engine, &info);
+    assert_int_equal(info.precision, IE_PRECISION_BF16);
     ie_engine_close(&engine);
     assert_true(info.text_seconds > info.text_flop / h200()->matrix);
     for (int i = 0; i < info.stage_count; i++) {
@@ -183,6 +185,7 @@ static void an_engine_predicts_on_a_described_device_alone(void **state)
     assert_int_equal(ie_engine_open(&engine, full, &o, &err), IE_OK);
     ie_engine_describe(engine, &info);
     ie_engine_close(&engine);
+    assert_int_equal(info.precision, IE_PRECISION_F32);
     assert_true(info.text_seconds == 0 && info.stages[0].forward_seconds[1] == 0);
 }
 
