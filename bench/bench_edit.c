@@ -216,6 +216,7 @@ int main(int argc, char **argv)
     options o = {.guidance = -1, .requests = 1};
     ie_options_default(&o.engine);
     o.engine.device = "cpu";
+    o.engine.precision = IE_PRECISION_F32;
     if (!parse(&o, argc, argv)) {
         fprintf(stderr,
                 "bench_edit --model DIR [--device cpu|ref|cuda] [--precision f32|bf16] "
