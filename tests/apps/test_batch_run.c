@@ -20,6 +20,7 @@ typedef struct fake_engine {
     pthread_cond_t changed;
     int active, most;
     int together; /* nobody begins before this many wait: 0, no matter */
+    int first; /* of those that waited for each other, still going on: later ones wait for them */
     int capacity; /* more at once are out of memory; 0: no limit */
     int calls;
 } fake_engine;
@@ -39,6 +40,9 @@ static ie_status fake_edit(void *user, const ie_edit_job *job, ie_batch_edit *ed
     const char *prompt = job->values->prompt;
     (void)pthread_mutex_lock(&e->lock);
     e->calls++;
+    const bool of_the_first = e->together > 0;
+    if (of_the_first) e->first++;
+    while (!of_the_first && e->first) (void)pthread_cond_wait(&e->changed, &e->lock);
     e->active++;
     if (e->active > e->most) e->most = e->active;
     const bool too_many = e->capacity && e->active > e->capacity;
@@ -60,6 +64,7 @@ static ie_status fake_edit(void *user, const ie_edit_job *job, ie_batch_edit *ed
     (void)usleep(1000);
     (void)pthread_mutex_lock(&e->lock);
     e->active--;
+    if (of_the_first && --e->first == 0) (void)pthread_cond_broadcast(&e->changed);
     (void)pthread_mutex_unlock(&e->lock);
     return status;
 }
