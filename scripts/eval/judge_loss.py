@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..train.fast import this_cpu_has_bf16
+from ..train.fast import bf16_pays
 from .judge import GRID, Finder, middles, prepared, split
 from .judge_samples import IGNORED
 
@@ -76,7 +76,7 @@ def reader_loss(found: tuple[Tensor, Tensor], boxes: Tensor, labels: Tensor) -> 
 def loss_of(net: nn.Module, batch: list[Tensor]) -> Tensor:
     crops, boxes, labels = batch
     x, boxes = augmented(prepared(crops), boxes, torch.rand(len(crops)) < 0.5)
-    with torch.autocast("cpu", torch.bfloat16, enabled=this_cpu_has_bf16()):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays()):
         found = net(x.contiguous(memory_format=torch.channels_last))
     if isinstance(net, Finder):
         return finder_loss(found, boxes)

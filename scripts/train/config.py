@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import copy
+import math
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -39,7 +40,7 @@ class TextConfig:
 class DataConfig:
     canvas: int  # side of the cached image that image-and-mask conditioning is made of
     crop: int  # side of the training window at the stage's resolution; 0: the whole image
-    touch: float  # share of the windows that are placed on the mask's border
+    touch: float  # share of the windows that are placed on the mask's border; of a base: around it
     flip: float  # share of the samples that are mirrored, where no caption quotes a word
     covered: float  # a described object counts as masked from this share of its box on
     prompts: dict[str, float]  # weights of the kinds of prompt: full, simple, rich
@@ -208,12 +209,15 @@ class TrainingConfig:
         require(self.stage.guidance.kind != "list", where, "stage.guidance is a list")
         if unet.low_resolution:
             require(unet.resolution % unet.low_resolution == 0, where, "low_resolution no divisor")
-        if data.crop:
+        if data.crop and unet.low_resolution:
             require(
                 data.canvas == unet.resolution, where, "crops need data.canvas = resolution"
             )
-            shrink = unet.resolution // max(unet.low_resolution, 1)
-            require(data.crop % shrink == 0 < unet.low_resolution, where, "crop does not divide")
+            shrink = unet.resolution // unet.low_resolution
+            require(data.crop % shrink == 0, where, "crop does not divide")
+        if data.crop:
+            smallest = math.prod(level.stride for level in unet.levels)
+            require(data.crop % smallest == 0, where, f"crop is no multiple of {smallest}")
             require(data.crop <= unet.resolution, where, "crop is larger than resolution")
         require(
             data.canvas % unet.resolution == 0, where, "data.canvas is no multiple of resolution"

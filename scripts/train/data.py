@@ -54,21 +54,44 @@ def border_cells(mask: np.ndarray) -> np.ndarray:
     return np.argwhere(vertical | horizontal)
 
 
+def on_border(rng: np.random.Generator, mask: np.ndarray, crop: int) -> list[int] | None:
+    """Top and left of a window that the mask's border runs through, None if it has none."""
+    cells = border_cells(mask)
+    if not len(cells):
+        return None
+    step = max(1, mask.shape[0] // COARSE)
+    place = cells[rng.integers(len(cells))] * step + step // 2
+    return [int(v) - int(rng.integers(0, crop)) for v in place]
+
+
+def around(rng: np.random.Generator, mask: np.ndarray, crop: int) -> list[int] | None:
+    """Top and left of a window that holds the whole mask if it can, or else nothing but its rows
+    or columns; None without a mask."""
+    place = []
+    for axis in (1, 0):
+        masked = np.flatnonzero(mask.any(axis))
+        if not len(masked):
+            return None
+        ends = sorted((int(masked[-1]) + 1 - crop, int(masked[0])))
+        place.append(int(rng.integers(ends[0], ends[1] + 1)))
+    return place
+
+
 def choose_window(
     rng: np.random.Generator, mask: np.ndarray, config: TrainingConfig
-) -> tuple[int, int]:
-    """Top and left of a training window, multiples of the ratio to the low-resolution image."""
-    side, crop = mask.shape[0], config.data.crop
-    shrink = config.unet.resolution // config.unet.low_resolution
-    places = (side - crop) // shrink + 1
+) -> tuple[int, int, int]:
+    """Top, left and side of a training window on the canvas: multiples of a pixel of the
+    low-resolution image, or of the stage's own in a base."""
+    unet, side = config.unet, mask.shape[0]
+    unit = side // (unet.low_resolution or unet.resolution)
+    crop = config.data.crop * side // unet.resolution
+    places = (side - crop) // unit + 1
     top, left = rng.integers(0, places, 2)
-    cells = border_cells(mask) if rng.random() < config.data.touch else np.empty((0, 2), int)
-    if len(cells):
-        step = max(1, side // COARSE)
-        row, column = cells[rng.integers(len(cells))] * step + step // 2
-        row, column = (int(v) - int(rng.integers(0, crop)) for v in (row, column))
-        top, left = (min(max(v // shrink, 0), places - 1) for v in (row, column))
-    return int(top) * shrink, int(left) * shrink
+    if rng.random() < config.data.touch:
+        place = (on_border if unet.low_resolution else around)(rng, mask, crop)
+        if place:
+            top, left = (min(max(v // unit, 0), places - 1) for v in place)
+    return int(top) * unit, int(left) * unit, crop
 
 
 class Samples:
@@ -104,8 +127,8 @@ class Samples:
         mask = draw_mask(rng, config.mask, image.shape[0], boxes, scores)
         prompt = prompt_of(rng, entry, mask, config)
         if config.data.crop:
-            top, left = choose_window(rng, mask, config)
-            window = np.s_[top : top + config.data.crop, left : left + config.data.crop]
+            top, left, side = choose_window(rng, mask, config)
+            window = np.s_[top : top + side, left : left + side]
             image, mask = image[window], mask[window]
         if rng.random() < config.data.flip and not quotes(entry):
             image, mask = image[:, ::-1], mask[:, ::-1]

@@ -39,7 +39,7 @@ def load(config: TrainingConfig, model: Path) -> Objective:
     unet = new_unet(config)
     start_from(unet, model / config.stage.directory)
     side = text.load(model, config.text)
-    return Objective(config, fast.install(unet).eval(), side, torch.device("cpu"))
+    return Objective(config, fast.install(unet, config.precision).eval(), side, torch.device("cpu"))
 
 
 def swap(prompt: str, words: list[str], rng: random.Random) -> str:

@@ -1,18 +1,20 @@
-"""Faster parts of a U-Net for training on a CPU in bf16: the same mathematics, the same weights.
+"""Faster parts of a U-Net for training on a CPU: the same mathematics, the same weights.
 
 The reference's modules are written to be read. Here group norm, scale/shift and SiLU are one pass
-each way over bf16 channels-last activations (norm.c, compiled at the first use), and every
-activation stays channels-last. `install` turns a network's modules into these, which act under
-autocast alone: elsewhere the reference's own way remains. test_train.py compares both.
+each way over channels-last activations (norm.c, compiled at the first use), and every activation
+stays channels-last: bf16 under autocast, f32 elsewhere. `install` turns a network's modules into
+these, which act on a CPU alone. test_train.py compares both.
 
 SPDX-License-Identifier: Apache-2.0
 """
 
 import ctypes
+import math
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,25 +23,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..reference.blocks import Attention, ResidualBlock, TextFeatures, attend, resample
+from ..reference.blocks import Attention, ResidualBlock, TextFeatures, resample
 from ..reference.unet import OutputHead, UNet
 
 SOURCE = Path(__file__).with_name("norm.c")
 COMPILE = ["-c", "-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC"]
+ELEMENT: dict[torch.dtype, list[str]] = {torch.float32: [], torch.bfloat16: ["-DBF16"]}
 CHANNELS_LAST = torch.channels_last
 
 
-def has_bf16(cpu: str) -> bool:
-    """Whether this text of /proc/cpuinfo names instructions for products of bf16."""
-    words = set(cpu.split())
-    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
+def product_seconds(dtype: torch.dtype) -> float:
+    """The shortest of a few products of matrices, after one that prepares them."""
+    a, taken = torch.ones(384, 384, dtype=dtype), []
+    for _ in range(6):
+        begin = time.perf_counter()
+        a @ a
+        taken.append(time.perf_counter() - begin)
+    return min(taken[1:])
 
 
 @lru_cache(maxsize=1)
-def this_cpu_has_bf16() -> bool:
-    """Without them products of bf16 take ten times as long as those of f32. True where unknown."""
-    path = Path("/proc/cpuinfo")
-    return not path.exists() or has_bf16(path.read_text())
+def bf16_pays() -> bool:
+    """Whether this CPU multiplies in bf16 faster than in f32, measured in a few milliseconds.
+
+    Its instructions do not tell: without any for bf16 it takes ten times as long, and there are
+    CPUs that have them (AVX-512 bf16 without AMX) and take twice as long.
+    """
+    return product_seconds(torch.bfloat16) < product_seconds(torch.float32)
 
 
 class Shape(ctypes.Structure):
@@ -48,9 +58,9 @@ class Shape(ctypes.Structure):
     _fields_ = [(n, ctypes.c_int) for n in "samples pixels channels groups silu threads".split()]
 
 
-@lru_cache(maxsize=1)
-def library() -> ctypes.CDLL:
-    """norm.c as a shared library; OSError says why it cannot be made."""
+@lru_cache(maxsize=2)
+def library(dtype: torch.dtype) -> ctypes.CDLL:
+    """norm.c for f32 or bf16 as a shared library; OSError says why it cannot be made."""
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
     if not compiler:
         raise OSError("no C compiler")
@@ -58,7 +68,7 @@ def library() -> ctypes.CDLL:
         code, shared = Path(folder) / "norm.o", Path(folder) / "norm.so"
         # Linked without -ffast-math, which would flush denormals in the whole process.
         for options in (
-            [*COMPILE, "-o", str(code), str(SOURCE)],
+            [*COMPILE, *ELEMENT[dtype], "-o", str(code), str(SOURCE)],
             ["-shared", "-fopenmp", "-o", str(shared), str(code), "-lm"],
         ):
             done = subprocess.run([compiler, *options], capture_output=True, text=True)
@@ -71,24 +81,28 @@ def pointer(x: Tensor | None) -> ctypes.c_void_p:
     return ctypes.c_void_p(None if x is None else x.data_ptr())
 
 
-def laid_out(x: Tensor) -> Tensor:
-    return x.to(torch.bfloat16).contiguous(memory_format=CHANNELS_LAST)
+def activations() -> torch.dtype:
+    return torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+
+
+def laid_out(x: Tensor, dtype: torch.dtype) -> Tensor:
+    return x.to(dtype).contiguous(memory_format=CHANNELS_LAST)
 
 
 class NormAct(torch.autograd.Function):
-    """silu(group_norm(x) * (1 + scale) + shift), or without the SiLU. x [N, C, H, W], bf16."""
+    """silu(group_norm(x) * (1 + scale) + shift), or without the SiLU. x [N, C, H, W]."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, norm: tuple[Any, ...], silu: bool, *vectors: Any) -> Tensor:
         groups, eps = norm
-        x = laid_out(x)
+        x = laid_out(x, activations())
         vectors = tuple(v if v is None else v.float().contiguous() for v in vectors)
         samples, channels, height, width = x.shape
         threads = torch.get_num_threads()
         ctx.shape = Shape(samples, height * width, channels, groups, silu, threads)
         y, mean = torch.empty_like(x), torch.empty(samples, groups)
         rstd = torch.empty_like(mean)
-        library().norm_forward(
+        library(x.dtype).norm_forward(
             ctypes.byref(ctx.shape),
             *map(pointer, (x, *vectors)),
             ctypes.c_float(eps),
@@ -102,9 +116,9 @@ class NormAct(torch.autograd.Function):
         x, gamma, beta, scale, shift, mean, rstd = ctx.saved_tensors
         dx, s1 = torch.empty_like(x), torch.empty(x.shape[:2])
         s2 = torch.empty_like(s1)
-        given = laid_out(dy[0])
+        given = laid_out(dy[0], x.dtype)
         tensors = (x, given, gamma, beta, scale, shift, mean, rstd, dx, s1, s2)
-        if library().norm_backward(ctypes.byref(ctx.shape), *map(pointer, tensors)):
+        if library(x.dtype).norm_backward(ctypes.byref(ctx.shape), *map(pointer, tensors)):
             raise MemoryError("norm.c: no memory for a sample's gradient")
         if scale is None:
             return dx, None, None, s2.sum(0), s1.sum(0), None, None
@@ -125,7 +139,7 @@ def norm_act(
 
 class FastResidualBlock(ResidualBlock):
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        if not torch.is_autocast_enabled("cpu"):
+        if x.device.type != "cpu":
             return super().forward(x, emb)
         h = self.conv1(resample(norm_act(self.norm1, x, True), self.how))
         scale, shift = self.film(F.silu(emb)).chunk(2, dim=1)
@@ -137,9 +151,18 @@ class FastResidualBlock(ResidualBlock):
         return h + x if scale == 1 else (h + x) * scale
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, valid: Tensor, heads: int) -> Tensor:
+    """As the reference's, without the scores in memory."""
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+    absent = torch.zeros(valid.shape, dtype=q.dtype).masked_fill(~valid, -math.inf)
+    absent = absent[:, None, None, :].expand(-1, heads, q.shape[2], -1)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=absent)
+    return y.transpose(1, 2).flatten(2)
+
+
 class FastAttention(Attention):
     def forward(self, x: Tensor, text: TextFeatures) -> Tensor:
-        if not torch.is_autocast_enabled("cpu"):
+        if x.device.type != "cpu":
             return super().forward(x, text)
         tokens = self.text_norm(text.tokens) if hasattr(self, "text_norm") else text.tokens
         k, v = self.text_kv(tokens).chunk(2, dim=-1)
@@ -159,7 +182,7 @@ class FastAttention(Attention):
 
 class FastOutputHead(OutputHead):
     def forward(self, h: Tensor) -> Tensor:
-        if not torch.is_autocast_enabled("cpu"):
+        if h.device.type != "cpu":
             return super().forward(h)
         return self.conv(norm_act(self.norm, h, True) if hasattr(self, "norm") else h)
 
@@ -171,11 +194,14 @@ FAST: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def install(unet: UNet) -> UNet:
-    """The network with these parts, channels-last; OSError where norm.c cannot be compiled."""
+def install(unet: UNet, precision: str) -> UNet:
+    """The network with these parts, channels-last; OSError where norm.c cannot be compiled.
+
+    precision: "f32", or "bf16" for a network that is used under autocast.
+    """
     if unet.config.activation != "silu":
         raise OSError(f"written for SiLU, not for {unet.config.activation}")
-    library()
+    library(torch.bfloat16 if precision == "bf16" else torch.float32)
     for module in unet.modules():
         module.__class__ = FAST.get(type(module), type(module))
     return unet.to(memory_format=CHANNELS_LAST)

@@ -1,7 +1,7 @@
 /* Group norm, scale and shift, SiLU in one pass each way, for training on a CPU: see fast.py.
  *
- * Activations are bf16 and channels-last: x[n][pixel][channel], `pixels` = H * W. With group
- * statistics over (pixels, channels of the group), all sums in f32:
+ * Activations are f32, or bf16 with -DBF16, and channels-last: x[n][pixel][channel], `pixels` =
+ * H * W. With group statistics over (pixels, channels of the group), all sums in f32:
  *
  *     xhat = (x - mean) * rstd,  u = (gamma * xhat + beta) * (1 + scale) + shift,  y = silu(u) or u
  *
@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint16_t bf16;
-
 struct shape {
     int samples, pixels, channels, groups;
     int silu;    /* whether the activation follows */
@@ -28,7 +26,11 @@ enum {
     CHANNELS = 1024 /* at most, so that a sample's rows of coefficients fit the stack */
 };
 
-static inline float to_float(bf16 x)
+#ifdef BF16
+
+typedef uint16_t element;
+
+static inline float to_float(element x)
 {
     union {
         uint32_t bits;
@@ -38,14 +40,24 @@ static inline float to_float(bf16 x)
 }
 
 /* Round to nearest, ties to even; what is not finite ends the run by its loss. */
-static inline bf16 to_bf16(float x)
+static inline element to_element(float x)
 {
     union {
         float value;
         uint32_t bits;
     } u = {x};
-    return (bf16)((u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
+    return (element)((u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
 }
+
+#else
+
+typedef float element;
+
+static inline float to_float(element x) { return x; }
+
+static inline element to_element(float x) { return x; }
+
+#endif
 
 /* Clamped: -ffast-math divides by a refined reciprocal, where 1 / infinity is NaN. */
 static inline float sigmoid(float u)
@@ -78,15 +90,15 @@ static void fold(float *sum, int channels, int rows)
 enum { PERIOD = CHANNELS * VECTOR };
 
 /* mean and rstd of each group of one sample. The difference of squares loses digits where a mean is
- * far from zero, which bf16 activations of a trained network are not: test_train.py compares. */
-static void statistics(const struct shape *s, const bf16 *x, float eps, float *mean, float *rstd)
+ * far from zero, which the activations of a trained network are not: test_train.py compares. */
+static void statistics(const struct shape *s, const element *x, float eps, float *mean, float *rstd)
 {
     static _Thread_local float sum[PERIOD], square[PERIOD];
     const int rows = rows_of(s), period = rows * s->channels, width = s->channels / s->groups;
     memset(sum, 0, sizeof(float) * period);
     memset(square, 0, sizeof(float) * period);
     for (int p = 0; p < s->pixels; p += rows) {
-        const bf16 *row = x + (size_t)p * s->channels;
+        const element *row = x + (size_t)p * s->channels;
         for (int i = 0; i < period; i++) {
             const float value = to_float(row[i]);
             sum[i] += value;
@@ -120,29 +132,29 @@ static void coefficients(const struct shape *s, const float *gamma, const float 
     repeat(b, s->channels, rows);
 }
 
-static void forward_sample(const struct shape *s, const bf16 *x, const float *gamma,
+static void forward_sample(const struct shape *s, const element *x, const float *gamma,
                            const float *beta, const float *scale, const float *shift,
-                           const float *mean, const float *rstd, bf16 *y)
+                           const float *mean, const float *rstd, element *y)
 {
     static _Thread_local float a[PERIOD], b[PERIOD];
     const int rows = rows_of(s), period = rows * s->channels;
     coefficients(s, gamma, beta, scale, shift, mean, rstd, a, b);
     for (int p = 0; p < s->pixels; p += rows) {
-        const bf16 *from = x + (size_t)p * s->channels;
-        bf16 *to = y + (size_t)p * s->channels;
+        const element *from = x + (size_t)p * s->channels;
+        element *to = y + (size_t)p * s->channels;
         if (s->silu)
             for (int i = 0; i < period; i++) {
                 const float u = to_float(from[i]) * a[i] + b[i];
-                to[i] = to_bf16(u * sigmoid(u));
+                to[i] = to_element(u * sigmoid(u));
             }
         else
-            for (int i = 0; i < period; i++) to[i] = to_bf16(to_float(from[i]) * a[i] + b[i]);
+            for (int i = 0; i < period; i++) to[i] = to_element(to_float(from[i]) * a[i] + b[i]);
     }
 }
 
 /* y [samples][pixels][channels]; mean, rstd [samples][groups], which backward needs. */
-void norm_forward(const struct shape *s, const bf16 *x, const float *gamma, const float *beta,
-                  const float *scale, const float *shift, float eps, bf16 *y, float *mean,
+void norm_forward(const struct shape *s, const element *x, const float *gamma, const float *beta,
+                  const float *scale, const float *shift, float eps, element *y, float *mean,
                   float *rstd)
 {
     const size_t size = (size_t)s->pixels * s->channels;
@@ -160,9 +172,9 @@ void norm_forward(const struct shape *s, const bf16 *x, const float *gamma, cons
  *     dx = rstd (k du - mean_g(k du) - xhat mean_g(k du xhat)),
  * mean_g over the group's pixels and channels. The sums S1 = sum du and S2 = sum du xhat over the
  * pixels also give every other gradient. du is kept in `work` between the two passes. */
-static void backward_sample(const struct shape *s, const bf16 *x, const bf16 *dy,
+static void backward_sample(const struct shape *s, const element *x, const element *dy,
                             const float *gamma, const float *beta, const float *scale,
-                            const float *shift, const float *mean, const float *rstd, bf16 *dx,
+                            const float *shift, const float *mean, const float *rstd, element *dx,
                             float *s1, float *s2, float *work)
 {
     static _Thread_local float a[PERIOD], b[PERIOD], c1[PERIOD], c2[PERIOD], c3[PERIOD];
@@ -219,14 +231,14 @@ static void backward_sample(const struct shape *s, const bf16 *x, const bf16 *dy
     for (int p = 0; p < s->pixels; p += rows) {
         const size_t at = (size_t)p * s->channels;
         for (int i = 0; i < period; i++)
-            dx[at + i] = to_bf16(c1[i] * work[at + i] + c2[i] * to_float(x[at + i]) + c3[i]);
+            dx[at + i] = to_element(c1[i] * work[at + i] + c2[i] * to_float(x[at + i]) + c3[i]);
     }
 }
 
 /* dx as x; s1, s2 [samples][channels]: sums of du and of du xhat. 0, or 1 without memory. */
-int norm_backward(const struct shape *s, const bf16 *x, const bf16 *dy, const float *gamma,
+int norm_backward(const struct shape *s, const element *x, const element *dy, const float *gamma,
                   const float *beta, const float *scale, const float *shift, const float *mean,
-                  const float *rstd, bf16 *dx, float *s1, float *s2)
+                  const float *rstd, element *dx, float *s1, float *s2)
 {
     const size_t size = (size_t)s->pixels * s->channels;
     int failed = 0;

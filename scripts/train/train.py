@@ -70,15 +70,16 @@ class Run:
         return side
 
     def _placed(self, unet: UNet, compiled: bool) -> UNet:
-        """On its device; on a CPU in bf16 with faster parts, where a C compiler can make them."""
+        """On its device; on a CPU with faster parts, where a C compiler can make them."""
         if self.device.type == "cuda":
             return unet.to(self.device, memory_format=torch.channels_last)
-        if self.config.precision == "bf16" and not compiled:
-            if not fast.this_cpu_has_bf16():
-                print("train: this CPU has no instructions for bf16, which takes ten times as long "
-                      "as f32 then: --set precision=f32", file=sys.stderr)  # fmt: skip
+        precision = self.config.precision
+        if precision == "bf16" and not fast.bf16_pays():
+            print("train: this CPU is slower in bf16 than in f32: --set precision=f32",
+                  file=sys.stderr)  # fmt: skip
+        if not compiled:
             try:
-                return fast.install(unet)
+                return fast.install(unet, precision)
             except OSError as error:
                 print(f"train: the reference's parts, which are slower: {error}", file=sys.stderr)
         return unet
