@@ -31,7 +31,7 @@ def unet_flop(config: TrainingConfig, unet: UNet) -> tuple[float, float]:
     valid = torch.ones(1, TOKENS, dtype=torch.bool)
     width = config.unet.text.inner
     text = TextFeatures(torch.empty(1, TOKENS, width), valid, torch.empty(1, config.unet.embedding))
-    canvas = torch.empty(1, 4, *(2 * [config.data.crop or config.data.canvas]))
+    canvas = torch.empty(1, 4, *(2 * [side * config.data.canvas // config.unet.resolution]))
     scalar = torch.empty(1)
     full = 0.0
 

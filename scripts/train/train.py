@@ -280,7 +280,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=0, help="stop after so many; 0: never")
     parser.add_argument("--until", type=int, default=0, metavar="STEP",
                         help="stop there; the rate falls until optimiser.steps")  # fmt: skip
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
+    parser.add_argument("--set", nargs="+", default=[], action="extend", metavar="KEY=VALUE",
+                        dest="settings",
                         help="values instead of the file's, as in optimiser.batch=256")  # fmt: skip
     parser.add_argument("--sync", type=int, default=16, metavar="STEPS",
                         help="of several processes, between their means (default 16)")  # fmt: skip
