@@ -143,6 +143,7 @@ class TrainingConfig:
     conditioning: str  # learned, or fixed: an average that is not trained
     augmentation: float  # of the low-resolution image: levels from U(0, this); 1 is published
     tone: float  # of the low-resolution image: its colours shift by up to this, of 1 = 127.5 levels
+    grain: float  # of the low-resolution image where it is masked: noise of up to this deviation
     time_power: float  # t = u^time_power, u from U(0, 1): 1 is uniform, less is more noise
     precision: str
     seed: int
@@ -160,7 +161,8 @@ class TrainingConfig:
 
     @staticmethod
     def parse(data: dict[str, Any], where: str) -> "TrainingConfig":
-        defaults = {"conditioning": "learned", "augmentation": 1, "tone": 0, "time_power": 1}
+        defaults = {"conditioning": "learned", "augmentation": 1, "tone": 0, "grain": 0,
+                    "time_power": 1}  # fmt: skip
         data = {**defaults, **data}
         source = copy.deepcopy(data)
         sections = {
@@ -197,6 +199,7 @@ class TrainingConfig:
         choice(self.conditioning, ("learned", "fixed"), f"{where}: conditioning")
         require(0 < self.augmentation <= 1, where, "augmentation is not in (0, 1]")
         require(0 <= self.tone <= 1, where, "tone is not in 0 .. 1")
+        require(0 <= self.grain <= 1, where, "grain is not in 0 .. 1")
         require(0 < self.time_power <= 2, where, "time_power is not in (0, 2]")
         unet, data = self.unet, self.data
         if self.conditioning == "fixed":

@@ -194,14 +194,18 @@ def augmentations(
     return result
 
 
-def shift_tones(
+def as_made(
     config: TrainingConfig, small: Tensor, mask: Tensor, numbers: torch.Generator
 ) -> Tensor:
-    """The image [N, 3, h, w] as the stage before may get it wrong: by one colour everywhere, and by
-    another one where it is masked; each of their channels from U(-tone, tone)."""
-    drawn = torch.rand((2, *small.shape[:2], 1, 1), generator=numbers) * 2 - 1
-    everywhere, masked = (config.tone * drawn).to(small.device)
-    return small + everywhere + masked * reduce(mask, small.shape[-1])
+    """The image [N, 3, h, w] as the stage before may make it: off by one colour everywhere, and by
+    another one where it is masked, each of their channels from U(-tone, tone); and where it is
+    masked with the grain of few training samples, of a deviation from U(0, grain)."""
+    masked = reduce(mask, small.shape[-1])
+    shifts = torch.rand((2, *small.shape[:2], 1, 1), generator=numbers) * 2 - 1
+    everywhere, inside = (config.tone * shifts).to(small.device)
+    deviation = config.grain * torch.rand((len(small), 1, 1, 1), generator=numbers)
+    speckles = (deviation * torch.randn(small.shape, generator=numbers)).to(small.device)
+    return small + everywhere + masked * (inside + speckles)
 
 
 def make_inputs(
@@ -223,8 +227,8 @@ def make_inputs(
     if config.unet.low_resolution:
         scale, spread, v_aug = columns(augmentations(config, count, host), target)
         small = reduce(image, config.side * config.unet.low_resolution // config.unet.resolution)
-        if config.tone:
-            small = shift_tones(config, small, mask, host)
+        if config.tone or config.grain:
+            small = as_made(config, small, mask, host)
         large = F.interpolate(small, size=target.shape[2:], mode="bilinear", align_corners=False)
         added = torch.randn(target.shape, generator=noise, device=device)
         low = scale.view(-1, 1, 1, 1) * large + spread.view(-1, 1, 1, 1) * added

@@ -422,7 +422,7 @@ class StageTest(Trainer):
         mask[:, :, 8:20, 8:20] = 1
         small = torch.rand(64, 3, 16, 16)
         numbers = torch.Generator().manual_seed(5)
-        shift = stage.shift_tones(parsed, small, mask, numbers) - small
+        shift = stage.as_made(parsed, small, mask, numbers) - small
         everywhere, both, edge = (shift[..., i, i] for i in (0, 6, 4))
         torch.testing.assert_close(shift[..., 0, 5:], everywhere[..., None].expand(-1, -1, 11))
         torch.testing.assert_close(edge, both)
@@ -431,6 +431,17 @@ class StageTest(Trainer):
             self.assertGreater(drawn.std().item(), 0.1)
         correlation = torch.corrcoef(torch.stack([everywhere, both - everywhere]).flatten(1))
         self.assertLess(correlation[0, 1].abs().item(), 0.25)
+
+    def test_grain_is_where_the_low_resolution_is_masked(self) -> None:
+        parsed = config.with_settings(self.config("sr-256"), ["grain=0.2"])
+        mask = torch.zeros(64, 1, 32, 32)
+        mask[:, :, 8:20, 8:20] = 1
+        small = torch.rand(64, 3, 16, 16)
+        grain = stage.as_made(parsed, small, mask, torch.Generator().manual_seed(5)) - small
+        deviations = grain[..., 4:10, 4:10].std((1, 2, 3))
+        self.assertTrue(0.12 < deviations.max().item() < 0.25 and deviations.min().item() < 0.05)
+        grain[..., 4:10, 4:10] = 0
+        self.assertEqual(grain.abs().max().item(), 0)
 
     def test_starting_from_a_plain_network_begins_as_that_network(self) -> None:
         parsed = self.config("sr-256")
