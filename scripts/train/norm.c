@@ -53,9 +53,15 @@ static inline element to_element(float x)
 
 typedef float element;
 
-static inline float to_float(element x) { return x; }
+static inline float to_float(element x)
+{
+    return x;
+}
 
-static inline element to_element(float x) { return x; }
+static inline element to_element(float x)
+{
+    return x;
+}
 
 #endif
 
