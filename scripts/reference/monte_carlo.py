@@ -34,7 +34,7 @@ BITS = {"f32": 24, "bf16": 8}
 EXACT = set(
     """_local_scalar_dense _to_copy _unsafe_view abs arange bitwise_not cat clamp clone detach
     embedding eq expand floor full gt index lift_fresh lt masked_fill maximum minimum nan_to_num neg
-    new_ones ones permute select slice sort split stack t transpose unbind unsqueeze
+    new_ones new_zeros ones permute select slice sort split stack t transpose unbind unsqueeze
     upsample_nearest2d view where zeros""".split()
 )
 # Elementwise operations and the roundings in one of them.
