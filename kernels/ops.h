@@ -169,12 +169,16 @@ typedef struct ie_step {
  *     = clip(x0, -s, s) / s              dynamic, s the exact quantile over all H*W*C values of
  *                                        |x0|, by linear interpolation between order statistics at
  *                                        position percentile * (HWC - 1)
+ * x0  = 2 known / 255 - 1            where the pixel is known: last, so that s does not feel it
  * z'  = keep z + now x0 + noise * normal(seed, stage, step, element)          (rng.h)
  * The channels of `pred` past C (learned variance) are ignored. All arithmetic f32. */
 typedef struct ie_sample_args {
     ie_tensor z;     /* [S, H, W, C] f32, updated in place */
     ie_tensor pred;  /* [N, H, W, >= C] f32 or act, contiguous */
     ie_tensor steps; /* [R, sizeof(ie_step)] u8: R packed ie_step */
+    /* [S, H, W, C + 1] u8, contiguous: the colour of a pixel, then 0 if it is known, 1 if not;
+     * absent: no pixel is known */
+    ie_tensor known;
     void *scratch;
 } ie_sample_args;
 

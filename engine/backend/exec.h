@@ -81,6 +81,7 @@ typedef struct ie_noising {
 
 ie_status ie_exec_augment(ie_exec *x, ie_tensor y, int64_t slot, ie_tensor in, ie_noising how,
                           ie_error *err);
-ie_status ie_exec_sample(ie_exec *x, ie_tensor z, ie_tensor pred, ie_tensor steps, ie_error *err);
+/* args.scratch is filled in here. */
+ie_status ie_exec_sample(ie_exec *x, ie_sample_args args, ie_error *err);
 
 #endif

@@ -91,15 +91,19 @@ ie_status ie_exec_augment(ie_exec *x, ie_tensor y, int64_t slot, ie_tensor in, i
                   "augmentation", err);
 }
 
-ie_status ie_exec_sample(ie_exec *x, ie_tensor z, ie_tensor pred, ie_tensor steps, ie_error *err)
+ie_status ie_exec_sample(ie_exec *x, ie_sample_args args, ie_error *err)
 {
+    const ie_tensor z = args.z, pred = args.pred, steps = args.steps, known = args.known;
     REQUIRE(z.rank == 4 && z.dtype == IE_F32 && ie_contiguous(z) && ie_contiguous(pred));
     REQUIRE(pred.rank == 4 && pred.dim[1] == z.dim[1] && pred.dim[2] == z.dim[2] &&
             pred.dim[3] >= z.dim[3]);
     REQUIRE(shaped(steps, 2, steps.dim[0], sizeof(ie_step), 0, 0) && steps.dtype == IE_U8);
+    REQUIRE(!ie_present(known) || (shaped(known, 4, z.dim[0], z.dim[1], z.dim[2], z.dim[3] + 1) &&
+                                   known.dtype == IE_U8 && ie_contiguous(known)));
     const double values = (double)(steps.dim[0] * z.dim[1] * z.dim[2] * z.dim[3]);
-    spend_stream(x, 12.0 * values, 4.0 * sizeof(float) * values, "sample", z);
-    ie_sample_args args = {.z = z, .pred = pred, .steps = steps};
+    const double read = (double)(steps.dim[0] * ie_bytes(known)) / (double)z.dim[0];
+    spend_stream(x, (ie_present(known) ? 14.0 : 12.0) * values, 4.0 * sizeof(float) * values + read,
+                 "sample", z);
     IE_TRY(ie_arena_take(x->arena, &args.scratch, x->backend->ops->sample_scratch(&args), err));
     const int code = runs(x) ? x->backend->ops->sample(x->backend->stream, &args) : 0;
     ie_arena_give(x->arena, args.scratch);

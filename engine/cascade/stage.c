@@ -80,7 +80,8 @@ static ie_status compute(ie_stage *stage, const ie_unet_lanes *lanes, ie_tensor 
                          ie_tensor table, ie_exec *x, ie_error *err)
 {
     IE_TRY(ie_unet_forward(stage->unet, &stage->slots, lanes, pred, x, err));
-    return ie_exec_sample(x, stage->slots.z, pred, table, err);
+    const ie_sample_args args = {.z = stage->slots.z, .pred = pred, .steps = table};
+    return ie_exec_sample(x, args, err);
 }
 
 /* Passes of as many lanes and requests are the same work: the workspace is empty before each of

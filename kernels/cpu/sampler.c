@@ -1,4 +1,4 @@
-/* sampler.c - one step of the sampler: guidance, x0, threshold, the update, noise.
+/* sampler.c - one step of the sampler: guidance, x0, threshold, known pixels, the update, noise.
  *
  *   numerics  f32, each operation rounded; the quantile is exact
  *   cost      dynamic threshold: x0 is written once and read five times (three digits, the
@@ -19,6 +19,7 @@ typedef struct request {
     float *z;
     const void *cond, *uncond; /* rows of the prediction; uncond may be NULL */
     ie_dtype type;
+    const uint8_t *known;            /* [pixels, channels + 1] of ops.h, or NULL */
     int64_t channels, stride, count; /* of z, of the prediction, elements of z */
     float *x0;                       /* [count]: dynamic threshold only */
 } request;
@@ -69,6 +70,17 @@ static float find_limit(const request *r, void *histograms)
     return s->cap > 0 ? fminf(limit, s->cap) : limit;
 }
 
+/* What is known of elements [first, first + n), in place of what was predicted. */
+static void put_known(float *x0, const request *r, int64_t first, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t e = first + i, c = e % r->channels;
+        const uint8_t *pixel = r->known + e / r->channels * (r->channels + 1);
+        /* The numerator is exact, so there is one rounding. */
+        if (!pixel[r->channels]) x0[i] = (float)(2 * pixel[c] - 255) / 255;
+    }
+}
+
 static void update(const request *r, float limit, int64_t first)
 {
     const ie_step *s = &r->step;
@@ -85,12 +97,16 @@ static void update(const request *r, float limit, int64_t first)
                                   (uint32_t)s->step};
         ie_cpu_normals(noise, key, first);
     }
-    float *z = r->z + first;
     for (int64_t i = 0; i < n; i++) {
         const float x = x0[i] > limit    ? limit
                         : x0[i] < -limit ? -limit
                                          : x0[i]; /* a NaN stays one */
-        z[i] = s->keep * z[i] + s->now * (x / divisor) + s->noise * noise[i];
+        x0[i] = x / divisor;
+    }
+    if (r->known) put_known(x0, r, first, n);
+    float *z = r->z + first;
+    for (int64_t i = 0; i < n; i++) {
+        z[i] = s->keep * z[i] + s->now * x0[i] + s->noise * noise[i];
     }
 }
 
@@ -126,6 +142,7 @@ int ie_cpu_sample(ie_stream *s, const ie_sample_args *a)
         r.cond = ie_offset(a->pred, r.step.lane_cond * a->pred.stride[0]);
         if (r.step.lane_uncond >= 0)
             r.uncond = ie_offset(a->pred, r.step.lane_uncond * a->pred.stride[0]);
+        if (ie_present(a->known)) r.known = ie_offset(a->known, r.step.slot * a->known.stride[0]);
         r.x0 = a->scratch;
         run_request(&r, histograms);
     }

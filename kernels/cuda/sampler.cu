@@ -1,16 +1,20 @@
-/* sampler.cu - initial noise, and one step of the sampler: guidance, x0, threshold, the update.
+/* sampler.cu - initial noise, and one step of the sampler: guidance, x0, threshold, known pixels,
+ * the update.
  *
  * noise       z[slot] = normal(seed, stage, step, element)
  * sample      p = w cond + (1 - w) uncond;  x0 from z and p;  x0 clipped, to 1 or to the exact
- *             quantile of |x0|;  z = keep z + now x0 + noise normal(...)              (ops.h)
+ *             quantile of |x0|;  x0 of known pixels is theirs;
+ *             z = keep z + now x0 + noise normal(...)                                 (ops.h)
  *
- *   shapes    z [S, H, W, C] f32, pred [N, H, W, >= C] bf16 or f32, steps [R] of ie_step; all are
- *             read on the device, so the launches are the same for every request and every step
+ *   shapes    z [S, H, W, C] f32, pred [N, H, W, >= C] bf16 or f32, steps [R] of ie_step, known
+ *             [S, H, W, C + 1] u8 or absent; all are read on the device, so the launches are the
+ *             same for every request and every step
  *   numerics  f32, no reduction of floats. The quantile is found by radix selection: magnitudes
  *             are ordered like their bits, and histograms of 11, 10 and 10 of these are integers,
  *             so the atomics that fill them give the same in any order. Its position is double
  *   cost      a dynamic threshold writes x0 once and reads it four or five times: 3 x 1024 x 1024
- *             are 12.6 MB and stay in L2. About 40 FLOP an element with noise: memory-bound
+ *             are 12.6 MB and stay in L2; known adds 4 bytes a pixel. About 40 FLOP an element
+ *             with noise: memory-bound
  *   mapping   requests along y; a block 4096 elements, a thread four Philox blocks. Six kernels:
  *             clear; x0 and digit 0; digit 1; digit 2; the smallest above; update. Requests
  *             without a dynamic threshold take no part in all but the last
@@ -65,9 +69,10 @@ template <class P> struct Sample {
     float *z;
     const P *pred;
     const ie_step *steps;
+    const uint8_t *known;  /* or NULL */
     char *scratch;         /* [R] of `scratch_bytes`: x0, Search */
     int64_t scratch_bytes; /* of one request */
-    int64_t z_slot, pred_lane;
+    int64_t z_slot, pred_lane, known_slot;
     int count, channels, stride; /* elements of an image; channels of z, of pred */
 };
 
@@ -142,6 +147,22 @@ PTX_INLINE void predict_four(float (&x0)[4], const float (&z)[4], const Sample<P
         }
         x0[i] = s.prediction == IE_PREDICT_V ? s.alpha * z[i] - s.sigma * p
                                              : (z[i] - s.sigma * p) * inverse;
+    }
+}
+
+/* What is known of elements [at, at + 4), in place of what was predicted. A pixel has one value
+ * more there than in z, so element e of pixel p is at p + e. */
+template <class P>
+PTX_INLINE void put_known(float (&x0)[4], const Sample<P> &a, const ie_step &s, int at)
+{
+    const uint8_t *const known = a.known + s.slot * a.known_slot;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const int e = at + i;
+        if (e >= a.count) continue;
+        const int pixel = e / a.channels;
+        if (known[pixel + (pixel + 1) * a.channels] == 0)
+            x0[i] = static_cast<float>(2 * known[pixel + e] - 255) * (1.0f / 255.0f);
     }
 }
 
@@ -374,10 +395,14 @@ __global__ void __launch_bounds__(SAMPLE_THREADS) sample_update_kernel(Sample<P>
         }
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            const float x = x0[e] >= limit    ? highest
-                            : x0[e] <= -limit ? -highest
-                                              : x0[e] * factor; /* a NaN stays one */
-            from[e] = s.keep * from[e] + s.now * x + s.noise * normal[e];
+            x0[e] = x0[e] >= limit    ? highest
+                    : x0[e] <= -limit ? -highest
+                                      : x0[e] * factor; /* a NaN stays one */
+        }
+        if (a.known) put_known(x0, a, s, at);
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            from[e] = s.keep * from[e] + s.now * x0[e] + s.noise * normal[e];
         }
         store_four(z + at, from, left);
     }
@@ -403,10 +428,12 @@ template <class P> static int sample(ie_stream *s, const ie_sample_args *args)
     a.z = static_cast<float *>(z.data);
     a.pred = static_cast<const P *>(pred.data);
     a.steps = static_cast<const ie_step *>(args->steps.data);
+    a.known = static_cast<const uint8_t *>(args->known.data);
     a.scratch = static_cast<char *>(args->scratch);
     a.scratch_bytes = request_bytes(args);
     a.z_slot = z.stride[0];
     a.pred_lane = pred.stride[0];
+    a.known_slot = args->known.stride[0];
     a.count = static_cast<int>(z.dim[1] * z.dim[2] * z.dim[3]);
     a.channels = static_cast<int>(z.dim[3]);
     a.stride = static_cast<int>(pred.dim[3]);

@@ -1,5 +1,5 @@
-/* sampler.c - one step of the sampler for every request: guidance, x0, threshold, the affine
- * update, noise.
+/* sampler.c - one step of the sampler for every request: guidance, x0, threshold, known pixels, the
+ * affine update, noise.
  *
  * The requests go one after another and share the scratch: |x0| of one image, for the quantile.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -14,6 +14,7 @@ typedef struct request {
     ie_dtype dtype;
     float *z;
     const void *cond, *uncond;
+    const uint8_t *known;     /* [pixels, channels + 1] of ops.h, or NULL */
     int64_t channels, stride; /* of z, of the prediction: what lies past `channels` is ignored */
 } request;
 
@@ -47,12 +48,21 @@ static double clip(double x, double limit)
     return x > limit ? limit : x < -limit ? -limit : x;
 }
 
+static double x0_of(const request *r, int64_t i, double limit)
+{
+    const double divisor = r->step.threshold == IE_THRESHOLD_DYNAMIC ? limit : 1;
+    if (r->known) {
+        const uint8_t *pixel = r->known + i / r->channels * (r->channels + 1);
+        if (!pixel[r->channels]) return 2.0 * pixel[i % r->channels] / 255.0 - 1;
+    }
+    return clip(predict_x0(r, i), limit) / divisor;
+}
+
 static void run_request(const request *r, double *sizes, int64_t count)
 {
     const ie_step *step = &r->step;
     const uint64_t seed = (uint64_t)step->seed_high << 32 | step->seed_low;
     const double limit = find_limit(r, sizes, count);
-    const double divisor = step->threshold == IE_THRESHOLD_DYNAMIC ? limit : 1;
 #pragma omp parallel for schedule(static)
     for (int64_t block = 0; block < (count + 3) / 4; block++) {
         float normal[4] = {0};
@@ -60,7 +70,7 @@ static void run_request(const request *r, double *sizes, int64_t count)
             ie_normal4(normal, seed, step->stage, (uint32_t)step->step, (uint32_t)block);
         }
         for (int64_t i = 4 * block; i < 4 * block + 4 && i < count; i++) {
-            const double x0 = clip(predict_x0(r, i), limit) / divisor;
+            const double x0 = x0_of(r, i, limit);
             r->z[i] = (float)((double)step->keep * (double)r->z[i] + (double)step->now * x0 +
                               (double)step->noise * (double)normal[i % 4]);
         }
@@ -83,6 +93,7 @@ int ie_ref_sample(ie_stream *s, const ie_sample_args *a)
         r.cond = ie_offset(pred, r.step.lane_cond * pred.stride[0]);
         if (r.step.lane_uncond >= 0)
             r.uncond = ie_offset(pred, r.step.lane_uncond * pred.stride[0]);
+        if (ie_present(a->known)) r.known = ie_offset(a->known, r.step.slot * a->known.stride[0]);
         run_request(&r, a->scratch, z.dim[1] * z.dim[2] * z.dim[3]);
     }
     return 0;

@@ -106,7 +106,8 @@ static void run_sample(const ops_case *c, ie_tensor z, ie_tensor pred, const ie_
 {
     ie_step one = *step;
     const ie_tensor steps = rig_upload(c->r, ie_view(&one, IE_U8, 2, (int64_t[]){1, sizeof one}));
-    OPS_NEED(ie_exec_sample(&c->r->x, z, pred, steps, err));
+    const ie_sample_args args = {.z = z, .pred = pred, .steps = steps};
+    OPS_NEED(ie_exec_sample(&c->r->x, args, err));
 }
 
 bool ops_sample(const ops_case *c)

@@ -57,7 +57,7 @@ static void run(const ie_step *steps, int count)
         rig_upload(&b.r, ie_view(b.pred, IE_F32, 4, (int64_t[]){LANES, SIDE, SIDE, 3}));
     const ie_tensor table =
         rig_upload(&b.r, ie_view(rows, IE_U8, 2, (int64_t[]){count, sizeof *rows}));
-    NEED(ie_exec_sample(&b.r.x, z, pred, table, err));
+    NEED(ie_exec_sample(&b.r.x, (ie_sample_args){.z = z, .pred = pred, .steps = table}, err));
     float *values = rig_values(&b.r, z);
     memcpy(b.out, values, sizeof b.out);
     free(values);

@@ -452,6 +452,7 @@ static int sample(ie_stream *s, const ie_sample_args *args)
     take(&t, &a.z);
     take(&t, &a.pred);
     take(&t, &a.steps);
+    take(&t, &a.known);
     take_scratch(&t, &a.scratch, inner->sample_scratch(&a));
     int code = go(&t);
     if (!code) code = inner->sample(stream, &a);

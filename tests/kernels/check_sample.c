@@ -1,4 +1,5 @@
-/* check_sample.c - steps of the sampler: guidance, both predictions, thresholds, noise, slots.
+/* check_sample.c - steps of the sampler: guidance, both predictions, thresholds, known pixels,
+ * noise, slots.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "check_image.h"
 
@@ -77,6 +78,18 @@ static approx thresholded(const ie_step *s, approx x0, approx limit)
     return (approx){v, (x0.e + fabs(v) * limit.e) / limit.v + 2 * CHECK_U * fabs(v)};
 }
 
+/* What is known of element i of the step's slot, where it is. */
+static bool find_known(const ie_sample_args *a, const ie_step *s, int64_t i, approx *x0)
+{
+    if (!ie_present(a->known)) return false;
+    const int64_t channels = a->z.dim[3], pixel = i / channels;
+    const int64_t at = s->slot * a->known.stride[0] + pixel * (channels + 1);
+    if (check_load(a->known, at + channels) != 0) return false;
+    /* As in the conditioning image: check_mask_image. */
+    *x0 = (approx){2 * check_load(a->known, at + i % channels) / 255 - 1, 4 * CHECK_U};
+    return true;
+}
+
 static void oracle(const ie_sample_args *a, const ie_step *s, check_output *out)
 {
     const int64_t count = a->z.stride[0];
@@ -87,7 +100,8 @@ static void oracle(const ie_sample_args *a, const ie_step *s, check_output *out)
     approx limit = {1, 0};
     if (s->threshold == IE_THRESHOLD_DYNAMIC) limit = find_limit(s, x0, count);
     for (int64_t i = 0; i < count; i++) {
-        const approx x = thresholded(s, x0[i], limit);
+        approx x = thresholded(s, x0[i], limit);
+        (void)find_known(a, s, i, &x);
         const approx n = check_normal(seed, s->stage, (uint32_t)s->step, i);
         const double keep = (double)s->keep * check_load(a->z, s->slot * count + i);
         const double now = (double)s->now * x.v, noise = (double)s->noise * n.v;
@@ -118,7 +132,21 @@ static ie_step draw_step(check *t, int variant)
     return s;
 }
 
-/* `dtype`: of the prediction. */
+/* Random colours, some of which are known. */
+static ie_tensor draw_known(check *t, const int64_t *size)
+{
+    const int64_t dim[4] = {SLOTS, size[0], size[1], size[2] + 1};
+    const int64_t bytes = dim[0] * dim[1] * dim[2] * dim[3];
+    uint8_t *known = malloc((size_t)bytes);
+    if (!known) abort();
+    for (int64_t i = 0; i < bytes; i++)
+        known[i] = (uint8_t)check_below(t, i % dim[3] == size[2] ? 2 : 256);
+    const ie_tensor rows = check_bytes(t, known, SLOTS, bytes / SLOTS);
+    free(known);
+    return ie_reshape(rows, 4, dim);
+}
+
+/* `dtype`: of the prediction. Of 24 variants the second dozen knows some of the pixels. */
 static void one_case(check *t, const int64_t *size, ie_dtype dtype, check_pattern pattern,
                      int variant)
 {
@@ -143,6 +171,7 @@ static void one_case(check *t, const int64_t *size, ie_dtype dtype, check_patter
         check_input(t, dtype, 4, (const int64_t[]){5, size[0], size[1], size[3]}, pattern);
     p.args.z = check_both(t, IE_F32, 4, (const int64_t[]){SLOTS, size[0], size[1], size[2]},
                           pattern == CHECK_ZEROS ? CHECK_ZEROS : CHECK_UNIFORM);
+    if (variant / 12 % 2) p.args.known = draw_known(t, size);
     check_output *z = check_in_place(t, p.args.z);
     z->lane = lane;
     for (int r = 0; r < REQUESTS; r++) oracle(&p.args, &p.steps[r], z);
@@ -154,15 +183,15 @@ void check_sample(check *t)
     /* height, width, channels of z and of the prediction */
     static const int64_t sizes[][4] = {
         {1, 1, 1, 1}, {7, 5, 3, 3}, {16, 16, 3, 6}, {33, 9, 3, 4}, {64, 64, 3, 3}};
-    for (int i = 0; i < 4 * 12; i++) one_case(t, sizes[i / 12], t->act, CHECK_UNIFORM, i % 12);
+    for (int i = 0; i < 4 * 24; i++) one_case(t, sizes[i / 24], t->act, CHECK_UNIFORM, i % 24);
     for (int i = 0; i < CHECK_PATTERNS * 6; i++) {
         one_case(t, sizes[1 + i % 3], t->act, (check_pattern)(i % CHECK_PATTERNS), 2 * i);
     }
     /* So many values that neighbours agree in all but their last bits. */
     for (int i = 0; i < CHECK_PATTERNS; i++) {
-        one_case(t, sizes[4], t->act, (check_pattern)i, 8 + i % 2);
+        one_case(t, sizes[4], t->act, (check_pattern)i, 8 + i % 2 + i / 2 % 2 * 12);
     }
     /* What the engine's networks predict: f32, whatever their activations are. */
-    for (int i = 0; i < 12; i++) one_case(t, sizes[1 + i % 3], IE_F32, CHECK_UNIFORM, i);
+    for (int i = 0; i < 24; i++) one_case(t, sizes[1 + i % 3], IE_F32, CHECK_UNIFORM, i);
     one_case(t, sizes[4], IE_F32, CHECK_UNIFORM, 9);
 }
