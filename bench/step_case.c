@@ -89,7 +89,7 @@ static ie_status open_all(bench_step_case *c, const bench_step_options *o, bench
     IE_TRY_DONE(
         ie_unet_open(&c->unet, &c->config, (int)in->tokens.dim[1], weights, c->backend, err));
     IE_TRY_DONE(ie_unet_load(c->unet, weights, (ie_load_watch){0}, err));
-    IE_TRY_DONE(ie_unet_slots_plan(&c->slots, c->unet, c->count, err));
+    IE_TRY_DONE(ie_unet_slots_plan(&c->slots, c->unet, c->count, false, err));
     IE_TRY_DONE(ie_unet_slots_open(&c->slots, c->unet, err));
     c->x = (ie_exec){.backend = c->backend, .arena = &c->arena};
     ie_arena_measure(&c->arena);

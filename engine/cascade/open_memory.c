@@ -33,7 +33,9 @@ static ie_status lanes_bytes(const ie_engine *e, const ie_open_memory *m, int la
     *bytes = ie_open_workspace(e, m, lanes);
     for (int i = 0; i < e->stage_count; i++) {
         ie_unet_slots slots;
-        IE_TRY(ie_unet_slots_plan(&slots, e->stages[i].unet, lanes_of(e, i, lanes), err));
+        const ie_stage *s = &e->stages[i];
+        IE_TRY(ie_unet_slots_plan(&slots, s->unet, lanes_of(e, i, lanes), s->config->keeps_known,
+                                  err));
         *bytes += slots.bytes;
     }
     return IE_OK;

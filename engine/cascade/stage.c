@@ -1,6 +1,7 @@
 /* stage.c - admission, passes, departure. SPDX-License-Identifier: Apache-2.0 */
 #include "stage.h"
 
+#include "known.h"
 #include "rng.h"
 #include "sampler.h"
 
@@ -44,7 +45,8 @@ ie_status ie_stage_open(ie_stage *out, const ie_stage_config *config, int index,
 {
     *out = (ie_stage){.config = config, .index = index, .unet = unet, .lanes = lanes};
     ie_status status = pass_open(&out->pass, lanes, err);
-    if (status == IE_OK) status = ie_unet_slots_plan(&out->slots, unet, lanes, err);
+    if (status == IE_OK)
+        status = ie_unet_slots_plan(&out->slots, unet, lanes, config->keeps_known, err);
     if (status) ie_stage_close(out);
     return status;
 }
@@ -80,7 +82,9 @@ static ie_status compute(ie_stage *stage, const ie_unet_lanes *lanes, ie_tensor 
                          ie_tensor table, ie_exec *x, ie_error *err)
 {
     IE_TRY(ie_unet_forward(stage->unet, &stage->slots, lanes, pred, x, err));
-    const ie_sample_args args = {.z = stage->slots.z, .pred = pred, .steps = table};
+    const ie_unet_slots *slots = &stage->slots;
+    const ie_sample_args args = {
+        .z = slots->z, .pred = pred, .steps = table, .known = slots->known};
     return ie_exec_sample(x, args, err);
 }
 
@@ -171,6 +175,21 @@ static void add_request(const ie_stage *stage, pass *t, ie_entry *entry)
 
 /* ---- joining and leaving --------------------------------------------------------------------- */
 
+static ie_status set_known(ie_stage *stage, int slot, const ie_job *job, ie_exec *x, ie_error *err)
+{
+    const ie_unet_config *c = ie_unet_configuration(stage->unet);
+    const ie_tensor known = ie_slice(stage->slots.known, 0, slot, slot + 1);
+    uint8_t *pixels = ie_alloc((uint64_t)ie_bytes(known), 1);
+    if (!pixels) {
+        return ie_fail(err, IE_NO_MEMORY, "no memory for the known pixels of a request, %lld bytes",
+                       (long long)ie_bytes(known));
+    }
+    ie_known_pixels(pixels, c->resolution, job->rgb, job->fill, c->conditioning.resolution);
+    const ie_status status = ie_upload(x->backend, known, pixels, err);
+    ie_free(pixels);
+    return status;
+}
+
 /* The stage's inputs of one request, from host memory (NULL while measuring) to its slot. */
 static ie_status admit(ie_stage *stage, int slot, const ie_job *job, ie_exec *x, ie_error *err)
 {
@@ -189,6 +208,7 @@ static ie_status admit(ie_stage *stage, int slot, const ie_job *job, ie_exec *x,
     IE_TRY(ie_unet_set_condition(stage->unet, &stage->slots, slot, pixels, mask, x, err));
     ie_arena_give(x->arena, mask.data);
     ie_arena_give(x->arena, pixels.data);
+    if (ie_present(stage->slots.known) && job) IE_TRY(set_known(stage, slot, job, x, err));
     if (low) {
         const ie_augmentation a = ie_augmentation_at(stage->config->augmentation);
         ie_tensor previous;

@@ -40,6 +40,7 @@ typedef struct ie_stage_config {
     ie_guidance guidance; /* `weights` owned by the config, NULL unless a list */
     ie_threshold threshold;
     double percentile, cap;
+    bool keeps_known;    /* of every x0, the pixels that the mask leaves alone */
     double augmentation; /* 0..1; 0 in the first stage */
 } ie_stage_config;
 

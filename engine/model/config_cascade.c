@@ -16,6 +16,7 @@ static const char *const predictions[] = {"epsilon", "v", NULL};
 static const char *const samplers[] = {"ddpm", "ddim", NULL};
 static const char *const guidances[] = {"constant", "oscillate", "list", NULL};
 static const char *const thresholds[] = {"none", "static", "dynamic", NULL};
+static const char *const knowns[] = {"predicted", "kept", NULL};
 
 static const ie_json_field cosine_fields[] = {
     IE_IGNORED("kind"),
@@ -135,7 +136,7 @@ static ie_status read_threshold(void *out, const ie_json *at, ie_error *err)
 
 /* ---- a stage --------------------------------------------------------------------------------- */
 
-enum { STAGE_FIELDS_FIRST = 8 }; /* the rows a first stage has: all but the last */
+enum { STAGE_FIELDS_FIRST = 9 }; /* the rows a first stage has: all but the last */
 
 static const ie_json_field stage_fields[] = {
     IE_TEXT(ie_stage_config, name, "name"),
@@ -146,6 +147,11 @@ static const ie_json_field stage_fields[] = {
     IE_INT(ie_stage_config, steps, "steps", 1, IE_MAX_STEPS),
     IE_CUSTOM("guidance", read_guidance),
     IE_CUSTOM("threshold", read_threshold),
+    {.key = "known",
+     .type = IE_JSON_CHOICE,
+     .optional = true,
+     .choices = knowns,
+     IE_JSON_FIELD_(ie_stage_config, keeps_known)},
     IE_NUMBER(ie_stage_config, augmentation, "augmentation", 0, 1),
 };
 

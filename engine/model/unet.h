@@ -3,8 +3,8 @@
  *
  * ie_unet       weights; immutable once loaded.
  * ie_unet_slots what a request keeps on the device while it is in the stage: z, low-resolution
- *               image, encoded conditioning, text keys and values. One more text row than requests:
- *               the null text, ready from the start.
+ *               image, encoded conditioning, known pixels, text keys and values. One more text row
+ *               than requests: the null text, ready from the start.
  * ie_unet_lanes one forward pass: which slots its rows read, and their time.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_MODEL_UNET_H
@@ -32,9 +32,11 @@ uint64_t ie_unet_weight_bytes(const ie_unet *unet); /* packed, on the device */
 
 typedef struct ie_unet_slots {
     int requests;        /* S */
+    bool keeps_known;    /* there is `known` */
     ie_tensor z;         /* [S, R, R, C] f32: the diffusion state */
     ie_tensor low;       /* [S, R, R, C] f32: augmented low-resolution image; absent without one */
     ie_tensor condition; /* [S, R, R, E] act: encoded image and mask; absent without them */
+    ie_tensor known;     /* [S, R, R, C + 1] u8, for the sampler (ops.h); absent if none is kept */
     ie_tensor
         text_kv; /* act, for each attention layer in turn [S+1, T, 2 inner]: keys, then values */
     ie_tensor pooled; /* [S+1, embedding] f32 */
@@ -45,7 +47,8 @@ typedef struct ie_unet_slots {
 } ie_unet_slots;
 
 /* Lay out, which needs no memory: slots->bytes says how much they will take. */
-ie_status ie_unet_slots_plan(ie_unet_slots *out, const ie_unet *unet, int requests, ie_error *err);
+ie_status ie_unet_slots_plan(ie_unet_slots *out, const ie_unet *unet, int requests,
+                             bool keeps_known, ie_error *err);
 /* Then, once, allocate; nothing is computed yet. On a planning backend nothing happens. */
 ie_status ie_unet_slots_open(ie_unet_slots *slots, const ie_unet *unet, ie_error *err);
 void ie_unet_slots_close(ie_unet_slots *slots);

@@ -11,10 +11,12 @@ static ie_status lay_out(ie_unet_slots *s, const ie_unet *u, ie_arena *arena, ie
     const int64_t requests = s->requests, side = c->resolution, texts = requests + 1;
     const int64_t image[4] = {requests, side, side, c->image_channels};
     const int64_t condition[4] = {requests, side, side, u->condition_channels};
+    const int64_t known[4] = {requests, side, side, c->image_channels + 1};
     IE_TRY(ie_arena_tensor(arena, &s->z, IE_F32, 4, image, err));
     if (c->low_resolution) IE_TRY(ie_arena_tensor(arena, &s->low, IE_F32, 4, image, err));
     if (u->condition_channels)
         IE_TRY(ie_arena_tensor(arena, &s->condition, u->backend->act, 4, condition, err));
+    if (s->keeps_known) IE_TRY(ie_arena_tensor(arena, &s->known, IE_U8, 4, known, err));
     IE_TRY(ie_arena_tensor(arena, &s->text_kv, u->backend->act, 3,
                            (int64_t[]){texts, u->text_length, u->kv_width}, err));
     IE_TRY(ie_arena_tensor(arena, &s->pooled, IE_F32, 2, (int64_t[]){texts, c->embedding}, err));
@@ -23,9 +25,10 @@ static ie_status lay_out(ie_unet_slots *s, const ie_unet *u, ie_arena *arena, ie
 }
 
 /* Addresses that are measured for the workspace are never the same. */
-ie_status ie_unet_slots_plan(ie_unet_slots *out, const ie_unet *unet, int requests, ie_error *err)
+ie_status ie_unet_slots_plan(ie_unet_slots *out, const ie_unet *unet, int requests,
+                             bool keeps_known, ie_error *err)
 {
-    *out = (ie_unet_slots){.requests = requests};
+    *out = (ie_unet_slots){.requests = requests, .keeps_known = keeps_known};
     ie_arena arena;
     ie_arena_measure(&arena);
     arena.base += UINT64_MAX / 4;

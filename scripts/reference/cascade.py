@@ -15,6 +15,7 @@ from torch import Tensor
 from . import guidance, philox, sampler, weights
 from .blocks import TextFeatures
 from .config import CascadeConfig, StageConfig, T5Config, UNetConfig
+from .sampler import Known
 from .schedule import Step, augmentation, make_step, time_input
 from .t5 import T5Encoder
 from .tokenizer import Tokenizer
@@ -39,19 +40,42 @@ class Lanes:
     low: Tensor | None
     lambda_aug: float | None
     aug_t: float | None
+    known: Known | None = None
+
+
+def colours(levels: Tensor, dtype: torch.dtype) -> Tensor:
+    """u8 [N, H, W, 3] to [N, 3, H, W] in [-1, 1]."""
+    return levels.to(dtype).permute(0, 3, 1, 2) * (2 / 255) - 1
 
 
 def conditioning_image(rgb: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
     """c = [(1 - m) rgb, m] with rgb in [-1, 1]: u8 [N, H, W, 3] and [N, H, W] to [N, 4, H, W]."""
     m = mask.to(dtype)[:, None]
-    image = rgb.to(dtype).permute(0, 3, 1, 2) * (2 / 255) - 1
-    return torch.cat([(1 - m) * image, m], dim=1)
+    return torch.cat([(1 - m) * colours(rgb, dtype), m], dim=1)
 
 
 def to_bytes(image: Tensor) -> Tensor:
     """[N, 3, H, W] in [-1, 1] to u8 [N, H, W, 3]; halves round up."""
     scaled = (image.clamp(-1, 1) + 1) * 127.5 + 0.5
     return scaled.floor().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def blocks(x: Tensor, size: int) -> Tensor:
+    """[N, K, K, C] to [N, size, size, pixels of a block, C]."""
+    count, side, _, channels = x.shape
+    scale = side // size
+    cut = x.reshape(count, size, scale, size, scale, channels).transpose(2, 3)
+    return cut.reshape(count, size, size, scale * scale, channels)
+
+
+def known_pixels(canvas: Tensor, size: int) -> Known:
+    """The conditioning image [N, 4, K, K] at a stage's resolution: a pixel whose block has nothing
+    to fill is known, and is the block's mean as a byte, halves rounded up."""
+    levels = blocks(to_bytes(canvas[:, :3]), size).long()
+    fill = blocks(canvas[:, 3:].permute(0, 2, 3, 1) > 0, size)
+    area = levels.shape[3]
+    mean = (2 * levels.sum(3) + area) // (2 * area)
+    return Known(colours(mean, canvas.dtype), fill.any(3).permute(0, 3, 1, 2))
 
 
 def null_text(like: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +99,7 @@ class Stage:
         previous: Tensor | None,
         seeds: list[int],
     ) -> Lanes:
-        unet, count = self.unet, tokens.shape[0]
+        unet, count, size = self.unet, tokens.shape[0], self.unet.config.resolution
         null_tokens, null_length = null_text(tokens)
         unconditional = unet.text(null_tokens, null_length).pick(
             null_length.new_zeros(count)
@@ -83,7 +107,6 @@ class Stage:
         low = lambda_aug = None
         if previous is not None:
             level = self.config.augmentation or 0.0
-            size = unet.config.resolution
             low = torch.stack(
                 [
                     sampler.augment(image, size, level, seed, self.index)
@@ -98,6 +121,7 @@ class Stage:
             low=low,
             lambda_aug=lambda_aug,
             aug_t=self.config.augmentation,
+            known=known_pixels(canvas, size) if self.config.known == "kept" else None,
         )
 
     def predict(self, z: Tensor, lanes: Lanes, text: TextFeatures, step: Step) -> Tensor:
@@ -112,7 +136,7 @@ class Stage:
 
     def run(self, lanes: Lanes, seeds: list[int], trace: list[Tensor] | None = None) -> Tensor:
         """All steps for all requests; the clean images [N, 3, H, W]. `trace` collects every z."""
-        config, size = self.config, self.unet.config.resolution
+        config, size, known = self.config, self.unet.config.resolution, lanes.known
         like = lanes.conditioning
         z = self.noise(seeds, philox.INITIAL, size).to(like)
         for i, weight in enumerate(guidance.weights(config.guidance, config.steps)):
@@ -133,6 +157,7 @@ class Stage:
                         config.threshold,
                         step,
                         None if noise is None else noise[n],
+                        None if known is None else Known(known.image[n], known.free[n]),
                     )
                     for n in range(len(seeds))
                 ]

@@ -257,6 +257,7 @@ class StageConfig:
     steps: int
     guidance: Guidance
     threshold: Threshold
+    known: str = "predicted"
     augmentation: float | None = None
 
 
@@ -302,6 +303,7 @@ def parse_stage(data: dict[str, Any], index: int, where: str) -> StageConfig:
     }
     stage = build(StageConfig, data, where, **parts)
     choice(stage.prediction, ("epsilon", "v"), f"{where}: prediction")
+    choice(stage.known, ("predicted", "kept"), f"{where}: known")
     require(
         (stage.augmentation is None) == (index == 0),
         where,

@@ -27,6 +27,7 @@ EXPORTERS: dict[str, Callable[[str, int], None]] = {
     "ops": golden_ops.export,
     "steps": golden_steps.export,
     "cascade": golden_cascade.export,
+    "cascade-kept": golden_cascade.export_kept,
 }
 
 

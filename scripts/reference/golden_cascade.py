@@ -1,4 +1,4 @@
-"""A complete tiny model directory, and two edits through all of it.
+"""A complete tiny model directory, and two edits through all of it; the same, known pixels kept.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -70,6 +70,11 @@ CASCADE: dict[str, Any] = {
             "augmentation": 0.05,
         },
     ],
+}
+
+KEPT = CASCADE | {
+    "name": "golden-kept",
+    "stages": [stage | {"known": "kept"} for stage in CASCADE["stages"]],
 }
 
 SUPER_RESOLUTION: dict[str, Any] = {
@@ -184,6 +189,25 @@ def run_edits(cascade: Cascade, edits: list[Edit]) -> Outputs:
         for stage, result in zip(cascade.stages, results):
             outputs[f"edit{n}.{stage.config.name}.x0"] = common.channels_last(result)[n]
     return outputs
+
+
+def write_kept(folder: Path) -> None:
+    """The same model, all but cascade.json by links."""
+    common.write_json(folder / "cascade.json", KEPT)
+    for name in ("tokenizer", "text_encoder", *UNETS):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(Path("..", "cascade", name))
+
+
+def export_kept(name: str, seed: int) -> None:
+    """The results alone: the edits are those of cascade-io."""
+    folder = common.ROOT / "cascade-kept"
+    write_kept(folder)
+    cascade = Cascade(folder, torch.float64)
+    edits = [Edit(prompt, number, *picture(i)) for i, (prompt, number) in enumerate(EDITS)]
+    tensors = common.with_spreads(lambda: run_edits(cascade, edits), seed)
+    tensors = {key: value for key, value in tensors.items() if ".x0" in key}
+    common.write_tensors(common.ROOT / "cascade-kept-io.safetensors", tensors)
 
 
 def export(name: str, seed: int) -> None:

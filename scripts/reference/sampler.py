@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,13 @@ def apply_threshold(x0: Tensor, threshold: Threshold) -> Tensor:
     return torch.minimum(torch.maximum(x0, -limit), limit) / limit
 
 
+class Known(NamedTuple):
+    """What of an image need not be drawn; with several images both have one axis more in front."""
+
+    image: Tensor  # [3, H, W] in [-1, 1]
+    free: Tensor  # [1, H, W] bool: pixels that are to be drawn, whatever the image says there
+
+
 def update(
     z: Tensor,
     conditional: Tensor,
@@ -54,12 +62,16 @@ def update(
     threshold: Threshold,
     step: Step,
     noise: Tensor | None,
+    known: Known | None = None,
 ) -> Tensor:
-    """z' of one request; all images [3, H, W]. The thresholded x0 replaces the prediction."""
+    """z' of one request; all images [3, H, W]. The thresholded x0 replaces the prediction, and what
+    is known replaces x0."""
     prediction = conditional[: z.shape[0]]
     if unconditional is not None:
         prediction = weight * prediction + (1 - weight) * unconditional[: z.shape[0]]
     x0 = apply_threshold(clean_image(z, prediction, kind, step.alpha, step.sigma), threshold)
+    if known is not None:
+        x0 = torch.where(known.free, x0, known.image)
     z = step.keep * z + step.now * x0
     return z if noise is None else z + step.noise * noise
 

@@ -22,7 +22,15 @@ try:
     from torch import Tensor
 
     from . import full_config, golden_unet, guidance, philox, sampler, schedule, weights
-    from .cascade import Cascade, Edit, Lanes, Stage, conditioning_image, to_bytes
+    from .cascade import (
+        Cascade,
+        Edit,
+        Lanes,
+        Stage,
+        conditioning_image,
+        known_pixels,
+        to_bytes,
+    )
     from .config import (
         CascadeConfig,
         Guidance,
@@ -133,6 +141,34 @@ class SamplerTest(unittest.TestCase):
         torch.testing.assert_close(y, x.clamp(-limit, limit) / limit)
         y = sampler.apply_threshold(x, Threshold("dynamic", 0.9, 1.5))
         torch.testing.assert_close(y, x.clamp(-1.5, 1.5) / 1.5)
+
+    def test_what_is_known_replaces_x0_after_the_threshold(self) -> None:
+        threshold = Threshold("dynamic", 0.9, 0)
+        step = schedule.make_step(COSINE, Sampler("ddim"), 9, 10)
+        free = torch.zeros(1, 8, 8, dtype=torch.bool)
+        free[:, 2:5, 3:] = True
+        z, v = 3 * self.x, self.eps
+        plain, kept = (
+            sampler.update(z, v, None, 1, "v", threshold, step, None, known)
+            for known in (None, sampler.Known(self.x, free))
+        )
+        self.assertTrue(torch.equal(kept, torch.where(free, plain, self.x)))
+
+    def test_a_pixel_is_known_where_nothing_of_its_block_is_to_be_filled(self) -> None:
+        rgb = torch.zeros(1, 4, 4, 3, dtype=torch.uint8)
+        rgb[0, :2, :2, 0] = torch.tensor([[7, 8], [8, 7]])  # the mean is 7.5
+        rgb[0, :2, 2:, 1] = torch.tensor([[0, 0], [0, 1]])
+        rgb[0, 2:, :2, 2] = 255
+        mask = torch.zeros(1, 4, 4, dtype=torch.uint8)
+        mask[0, 3, 2] = 1
+        for size, free in ((4, mask.bool()), (2, torch.tensor([[[0, 0], [0, 1]]]).bool())):
+            known = known_pixels(conditioning_image(rgb, mask, torch.float32), size)
+            self.assertTrue(torch.equal(known.free[:, 0], free))
+            if size == 4:
+                self.assertTrue(torch.equal(to_bytes(known.image)[~free], rgb[~free]))
+        levels = to_bytes(known.image)[0].tolist()
+        self.assertEqual(levels[0], [[8, 0, 0], [0, 0, 0]])
+        self.assertEqual(levels[1][0], [0, 0, 255])
 
     def test_oscillating_guidance_starts_high_alternates_from_low_and_ends_low(self) -> None:
         kind = Guidance("oscillate", high=30, low=1, hold=0.2)
@@ -308,10 +344,19 @@ class FilesTest(unittest.TestCase):
             path.write_text(json.dumps(data), encoding="utf-8")
             with self.assertRaisesRegex(ValueError, "guidance"):
                 CascadeConfig.read(path)
+            del data["stages"][1]["guidance"]["hold"]
+            data["stages"][2]["known"] = "pasted"
+            path.write_text(json.dumps(data), encoding="utf-8")
+            with self.assertRaisesRegex(ValueError, r"stages\[2\]: known: .*predicted, kept"):
+                CascadeConfig.read(path)
 
-    def test_the_golden_cascade_in_f32_gives_the_golden_edit(self) -> None:
-        golden = weights.read_file(ROOT / "cascade-io.safetensors")
-        cascade = Cascade(ROOT / "cascade", torch.float32)
+    def test_the_golden_cascades_in_f32_give_the_golden_edits(self) -> None:
+        for name in ("cascade", "cascade-kept"):
+            self.check_cascade(name)
+
+    def check_cascade(self, name: str) -> None:
+        golden = weights.read_file(ROOT / f"{name}-io.safetensors")
+        cascade = Cascade(ROOT / name, torch.float32)
         edits = [Edit(prompt, seed, *picture(i)) for i, (prompt, seed) in enumerate(EDITS)]
         edited, results = cascade.edit(edits)
         for n in range(len(edits)):

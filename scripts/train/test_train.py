@@ -688,6 +688,7 @@ class TrainingTest(Trainer):
             run = train.Run(self.options(name, f"{name}-meta"), self.config(name))
             objective = run.objective
             objective.config.stage.threshold.kind = "static"  # a quantile needs values
+            objective.config.stage.known = "kept"
             objective.device = torch.device("meta")
             objective.unet.to("meta")
             objective.text.encoder.to("meta")

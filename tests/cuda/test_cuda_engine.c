@@ -247,24 +247,23 @@ static int off_other(int stage, const previews *a, const previews *b)
     return worst;
 }
 
-static void an_edit_agrees_with_the_reference(void **state)
+static void agree(toy_opener *open, const char *results)
 {
-    (void)state;
     static toy_edit by_ref, by_cuda, again;
     static previews ref, cuda;
-    golden io = golden_open("cascade-io.safetensors");
-    ie_engine *engine = toy_open("ref", true, 0, 1);
+    golden io = golden_open("cascade-io.safetensors"), want = golden_open(results);
+    ie_engine *engine = open("ref", true, 0, 1);
     assert_non_null(engine);
     toy_fill(&by_ref, &io, 0);
     edit(engine, &by_ref, &ref);
     ie_engine_close(&engine);
-    engine = toy_open("cuda", true, 0, 1);
+    engine = open("cuda", true, 0, 1);
     assert_non_null(engine);
     toy_fill(&by_cuda, &io, 0);
     edit(engine, &by_cuda, &cuda);
     int bad = 0;
     for (int i = 0; i < STAGES; i++) {
-        const double bound = bound_of(&io, i), off = off_golden(&io, i, &cuda);
+        const double bound = bound_of(&want, i), off = off_golden(&want, i, &cuda);
         const int beside = off_other(i, &ref, &cuda);
         printf("     %-5s differs from the reference by at most %.3f of 255, bound %.3f; from ref "
                "by %d\n",
@@ -280,9 +279,23 @@ static void an_edit_agrees_with_the_reference(void **state)
     edit(engine, &again, &ref);
     assert_memory_equal(by_cuda.output, again.output, sizeof again.output);
     ie_engine_close(&engine);
+    golden_close(&want);
     golden_close(&io);
 }
 
+static void an_edit_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    agree(toy_open, "cascade-io.safetensors");
+}
+
+static void one_that_keeps_known_pixels_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    agree(toy_open_kept, "cascade-kept-io.safetensors");
+}
+
+/* Known pixels are kept, so that a request has all that it can have in a slot. */
 static void an_edit_has_the_same_bits_among_others(void **state)
 {
     (void)state;
@@ -291,7 +304,7 @@ static void an_edit_has_the_same_bits_among_others(void **state)
     ie_request requests[COUNT];
     ie_error err = {0};
     golden io = golden_open("cascade-io.safetensors");
-    ie_engine *engine = toy_open("cuda", true, 0, 1);
+    ie_engine *engine = toy_open_kept("cuda", true, 0, 1);
     assert_non_null(engine);
     for (int i = 0; i < COUNT; i++) {
         toy_fill(&alone[i], &io, i % 2);
@@ -303,7 +316,7 @@ static void an_edit_has_the_same_bits_among_others(void **state)
         requests[i].output.data = among[i].output;
     }
     ie_engine_close(&engine);
-    engine = toy_open("cuda", true, 0, 2);
+    engine = toy_open_kept("cuda", true, 0, 2);
     assert_non_null(engine);
     if (ie_edit(engine, requests, COUNT, &err)) fail_msg("%s (%s)", err.text, err.where);
     for (int i = 0; i < COUNT; i++)
@@ -424,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_failure_names_its_kernel),
         cmocka_unit_test(repeated_work_is_recorded_and_replayed),
         cmocka_unit_test(an_edit_agrees_with_the_reference),
+        cmocka_unit_test(one_that_keeps_known_pixels_agrees_with_the_reference),
         cmocka_unit_test(an_edit_has_the_same_bits_among_others),
         cmocka_unit_test(what_would_fit_is_told_and_does),
         cmocka_unit_test(a_broken_device_ends_every_edit),

@@ -102,7 +102,7 @@ static float *predict(rig *r, const ie_unet_config *config, const checkpoint *c,
     NEED(ie_weights_open_memory(&weights, c->bytes, c->size, "made in the test", err));
     NEED(ie_unet_open(&unet, config, (int)tokens.dim[1], weights, r->backend, err));
     NEED(ie_unet_load(unet, weights, (ie_load_watch){0}, err));
-    NEED(ie_unet_slots_plan(&slots, unet, 1, err));
+    NEED(ie_unet_slots_plan(&slots, unet, 1, false, err));
     NEED(ie_unet_slots_open(&slots, unet, err));
     const ie_tensor device_tokens = rig_upload(r, tokens);
     const int32_t *length = golden_get(io, "text.length").data;

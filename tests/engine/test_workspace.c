@@ -145,6 +145,21 @@ static void every_stage_takes_exactly_the_memory_it_planned(void **state)
     ie_engine_close(&e);
 }
 
+/* A layout begins every tensor on 64 bytes, which these fill. */
+static void kept_pixels_take_four_bytes_each_of_a_slot_and_no_workspace(void **state)
+{
+    (void)state;
+    ie_engine *e = open_or_skip(), *kept = toy_open_kept(device, bf16, 1, CAPACITY);
+    for (int s = 0; s < STAGES; s++) {
+        const ie_unet_slots *with = &kept->stages[s].slots, *without = &e->stages[s].slots;
+        assert_false(ie_present(without->known));
+        assert_int_equal(with->bytes - without->bytes, ie_numel(with->z) / 3 * 4);
+    }
+    assert_int_equal(kept->workspace_bytes, e->workspace_bytes);
+    ie_engine_close(&kept);
+    ie_engine_close(&e);
+}
+
 static void the_workspace_is_what_the_largest_stage_takes_with_all_lanes(void **state)
 {
     (void)state;
@@ -184,6 +199,7 @@ int main(int argc, char **argv)
     bf16 = argc > 2 && !strcmp(argv[2], "bf16");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_stage_takes_exactly_the_memory_it_planned),
+        cmocka_unit_test(kept_pixels_take_four_bytes_each_of_a_slot_and_no_workspace),
         cmocka_unit_test(the_workspace_is_what_the_largest_stage_takes_with_all_lanes),
         cmocka_unit_test(nothing_is_left_in_the_workspace_between_edits),
     };

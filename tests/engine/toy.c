@@ -30,7 +30,8 @@ void toy_fill(toy_edit *e, const golden *io, int index)
     e->request.output.data = e->output;
 }
 
-ie_engine *toy_open(const char *device, bool bf16, int threads, int requests)
+static ie_engine *open_model(const char *model, const char *device, bool bf16, int threads,
+                             int requests)
 {
     ie_options options;
     ie_options_default(&options);
@@ -40,8 +41,18 @@ ie_engine *toy_open(const char *device, bool bf16, int threads, int requests)
     for (int i = 0; i < IE_MAX_STAGES; i++) options.lanes[i] = 2 * requests;
     ie_engine *engine = NULL;
     ie_error err = {0};
-    const ie_status status = ie_engine_open(&engine, golden_path("cascade"), &options, &err);
+    const ie_status status = ie_engine_open(&engine, golden_path(model), &options, &err);
     if (status == IE_OK || status == IE_DEVICE) return engine;
     fprintf(stderr, "opening the toy cascade: %s (%s)\n", err.text, err.where);
     exit(1);
+}
+
+ie_engine *toy_open(const char *device, bool bf16, int threads, int requests)
+{
+    return open_model("cascade", device, bf16, threads, requests);
+}
+
+ie_engine *toy_open_kept(const char *device, bool bf16, int threads, int requests)
+{
+    return open_model("cascade-kept", device, bf16, threads, requests);
 }

@@ -20,7 +20,8 @@ typedef struct toy_edit {
 void toy_fill(toy_edit *e, const golden *io, int index);
 
 /* Open the toy cascade with lanes for `requests` requests with guidance, or end the test; NULL when
- * this build has no such device. */
-ie_engine *toy_open(const char *device, bool bf16, int threads, int requests);
+ * this build has no such device. `kept`: the same model, all of whose stages keep known pixels. */
+typedef ie_engine *toy_opener(const char *device, bool bf16, int threads, int requests);
+toy_opener toy_open, toy_open_kept;
 
 #endif

@@ -62,7 +62,7 @@ bool unet_rig_open(unet_rig *u, const char *name, const char *device, bool bf16)
     const int length = (int)golden_get(&u->io, "text.tokens").dim[1];
     MUST(ie_unet_open(&u->unet, &u->config, length, u->weights, u->r.backend, err));
     MUST(ie_unet_load(u->unet, u->weights, (ie_load_watch){0}, err));
-    MUST(ie_unet_slots_plan(&u->slots, u->unet, UNET_RIG_LANES, err));
+    MUST(ie_unet_slots_plan(&u->slots, u->unet, UNET_RIG_LANES, false, err));
     MUST(ie_unet_slots_open(&u->slots, u->unet, err));
     set_inputs(u);
     return true;

@@ -17,7 +17,8 @@ static const char valid[] =
     "   \"prediction\": \"epsilon\", \"sampler\": {\"kind\": \"ddpm\", \"gamma\": 0.25}, "
     "\"steps\": 4,"
     "   \"guidance\": {\"kind\": \"oscillate\", \"high\": 30, \"low\": 1, \"hold\": 0.5},"
-    "   \"threshold\": {\"kind\": \"dynamic\", \"percentile\": 0.995, \"cap\": 0}},"
+    "   \"threshold\": {\"kind\": \"dynamic\", \"percentile\": 0.995, \"cap\": 0}, \"known\": "
+    "\"predicted\"},"
     "  {\"name\": \"sr-256\", \"directory\": \"sr\", \"augmentation\": 0.2,"
     "   \"schedule\": {\"kind\": \"linear\", \"beta_first\": 1e-4, \"beta_last\": 0.02, \"steps\": "
     "1000},"
@@ -26,7 +27,7 @@ static const char valid[] =
     "\"static\"}},"
     "  {\"name\": \"sr-1024\", \"directory\": \"sr2\", \"augmentation\": 0,"
     "   \"schedule\": {\"kind\": \"cosine\", \"s\": 0.008}, \"prediction\": \"epsilon\","
-    "   \"sampler\": {\"kind\": \"ddim\", \"gamma\": 1}, \"steps\": 2,"
+    "   \"sampler\": {\"kind\": \"ddim\", \"gamma\": 1}, \"steps\": 2, \"known\": \"kept\","
     "   \"guidance\": {\"kind\": \"constant\", \"weight\": 5}, \"threshold\": {\"kind\": "
     "\"none\"}}]}";
 
@@ -63,6 +64,7 @@ static void a_valid_cascade_is_read_value_by_value(void **state)
     assert_null(s->guidance.weights);
     assert_int_equal(s->threshold, IE_THRESHOLD_DYNAMIC);
     assert_true(s->percentile == 0.995 && s->cap == 0 && s->augmentation == 0);
+    assert_false(s->keeps_known);
 
     s = &c.stages[1];
     assert_int_equal(s->schedule.kind, IE_SCHEDULE_LINEAR);
@@ -71,13 +73,14 @@ static void a_valid_cascade_is_read_value_by_value(void **state)
     assert_int_equal(s->prediction, IE_PREDICT_V);
     assert_int_equal(s->sampler, IE_SAMPLER_DDIM);
     assert_true(s->gamma == 0.3 && s->augmentation == 0.2);
+    assert_false(s->keeps_known); /* when the file does not say */
     assert_int_equal(s->guidance.kind, IE_GUIDANCE_LIST);
     assert_int_equal(s->guidance.count, 3);
     assert_true(s->guidance.weights[0] == 8 && s->guidance.weights[1] == 1.5F);
     assert_int_equal(s->threshold, IE_THRESHOLD_STATIC);
 
     s = &c.stages[2];
-    assert_true(s->gamma == 1);
+    assert_true(s->gamma == 1 && s->keeps_known);
     assert_int_equal(s->guidance.kind, IE_GUIDANCE_CONSTANT);
     assert_true(s->guidance.high == 5);
     assert_int_equal(s->threshold, IE_THRESHOLD_NONE);
@@ -156,6 +159,9 @@ static const edit bad[] = {
     {"percentile above 1", "stages.0.threshold.percentile", "99.5", "above 0 and at most 1"},
     {"a cap below 1", "stages.0.threshold.cap", "0.5", "must be 0 (none) or in 1 .. 1000"},
     {"a percentile where none is used", "stages.1.threshold.percentile", "0.9", "is not a key"},
+    {"an unknown way with known pixels", "stages.0.known", "\"pasted\"",
+     "stages[0].known must be \"predicted\" or \"kept\""},
+    {"known pixels that are a boolean", "stages.2.known", "true", "must be \"predicted\" or"},
     {"augmentation in the first stage", "stages.0.augmentation", "0", "augmentation is not a key"},
     {"augmentation missing", "stages.1.augmentation", NULL, "stages[1].augmentation is missing"},
     {"augmentation above 1", "stages.1.augmentation", "1.5",
