@@ -45,13 +45,14 @@ class DataConfig:
     covered: float  # a described object counts as masked from this share of its box on
     prompts: dict[str, float]  # weights of the kinds of prompt: full, simple, rich
     validation: int  # images at the end of the set that are never trained on
+    recoloured: float = 0  # share whose red, green and blue change places, without their text
 
     def check(self, where: str) -> None:
         kinds = {"full", "simple", "rich"}
         require(set(self.prompts) == kinds, where, f"prompts needs the keys {sorted(kinds)}")
         require(sum(self.prompts.values()) > 0, where, "prompts are all 0")
         require(self.validation >= 1, where, "validation is not at least 1")
-        for name in ("touch", "flip", "covered"):
+        for name in ("touch", "flip", "recoloured", "covered"):
             require(0 <= getattr(self, name) <= 1, where, f"{name} is not in 0 .. 1")
 
 

@@ -132,11 +132,14 @@ class Samples:
             image, mask = image[window], mask[window]
         if rng.random() < config.data.flip and not quotes(entry):
             image, mask = image[:, ::-1], mask[:, ::-1]
+        recoloured = rng.random() < config.data.recoloured
+        if recoloured:
+            image = image[..., rng.permutation(3)]
         return {
             "image": np.array(image),
             "mask": np.ascontiguousarray(mask),
             "prompt": prompt,
-            "keep": rng.random() >= config.text.dropout,
+            "keep": rng.random() >= config.text.dropout and not recoloured,
         }
 
 

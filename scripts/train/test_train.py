@@ -252,6 +252,17 @@ class DataTest(Trainer):
                 np.testing.assert_array_equal(a["image"], b["image"])
                 np.testing.assert_array_equal(a["mask"], b["mask"])
 
+    def test_recoloured_samples_have_other_colours_and_no_text(self) -> None:
+        plain = self.samples("sr-256", data={"recoloured": 0})
+        other = self.samples("sr-256", data={"recoloured": 1})
+        changed = 0
+        for counter in range(12):
+            a, b = plain[counter], other[counter]
+            self.assertFalse(b["keep"])
+            np.testing.assert_array_equal(np.sort(a["image"], -1), np.sort(b["image"], -1))
+            changed += not np.array_equal(a["image"], b["image"])
+        self.assertGreater(changed, 6)
+
     def test_an_epoch_shows_every_training_image_once(self) -> None:
         seen = data.epoch_order(1, 2, COUNT - 4)
         self.assertEqual(sorted(seen), list(range(COUNT - 4)))
