@@ -160,10 +160,10 @@ static bool open_linear(bench_case *c, const bench_row *row)
 {
     const ie_ops *ops = c->ops;
     const ie_dtype x = row->size == 1 ? IE_F32 : c->type;
-    const ie_linear_spec spec = {row->size, row->inputs, row->outputs, x, c->type, x, IE_ACT_NONE};
-    const int64_t n = lanes_of(row);
-    const ie_tensor w = HOST_TENSOR(IE_F32, row->outputs, row->inputs),
-                    bias = HOST_TENSOR(IE_F32, row->outputs);
+    const ie_linear_spec spec = {row->size, row->inputs, row->outputs, x,
+                                 c->type,   x,           IE_ACT_NONE,  row->gated};
+    const int64_t n = lanes_of(row), sums = ie_linear_sums(&spec);
+    const ie_tensor w = HOST_TENSOR(IE_F32, sums, row->inputs), bias = HOST_TENSOR(IE_F32, sums);
     const ie_uploader up = ie_backend_uploader(c->backend);
     c->weights = block(c, ops->linear_bytes(&spec));
     const bool made = w.data && bias.data && c->weights &&

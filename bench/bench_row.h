@@ -25,6 +25,7 @@ typedef struct bench_row {
     int64_t size, inputs, inputs2, outputs;
     int kernel, stride;
     bool norm, residual, moments; /* norm: group norm, film and SiLU on load */
+    bool gated;                   /* linear: `outputs` gates and as many values */
     ie_resample resample;
     int64_t heads, width, text, image; /* keys of the two segments */
     int64_t lanes;                     /* 0: one */

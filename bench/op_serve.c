@@ -7,8 +7,8 @@
  * inspect --operations` calls it.
  *
  * KIND is conv, linear, attention, sample, moments, layer_norm or rms_norm; keys are the fields of
- * bench_row: size inputs inputs2 outputs kernel stride norm residual moments resample (1: up, 2:
- * down) heads width text image lanes. The N runs are one piece of work (backend.h): on a device
+ * bench_row: size inputs inputs2 outputs kernel stride norm residual moments gated resample (1: up,
+ * 2: down) heads width text image lanes. The N runs are one piece of work (backend.h): on a device
  * that records such they are replayed without the host. SPDX-License-Identifier: Apache-2.0 */
 #include "bench_row.h"
 #include "timing.h"
@@ -48,6 +48,8 @@ static bool set(bench_row *row, const char *key, int64_t value)
         row->residual = value;
     } else if (strcmp(key, "moments") == 0) {
         row->moments = value;
+    } else if (strcmp(key, "gated") == 0) {
+        row->gated = value;
     } else if (strcmp(key, "resample") == 0) {
         row->resample = value == 1 ? IE_UP2 : value == 2 ? IE_DOWN2 : IE_SAME;
     } else {

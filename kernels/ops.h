@@ -98,12 +98,27 @@ typedef struct ie_linear_spec {
     /* rows of one lane (1 for embeddings, T for tokens): fixes the reduction order */
     int64_t rows;
     int64_t inputs, outputs; /* K, O */
-    /* f32 or act; x_dtype == w_dtype unless rows == 1; residual has y_dtype */
+    /* f32 or act; x_dtype == w_dtype but for vectors (below); residual has y_dtype */
     ie_dtype x_dtype, w_dtype, y_dtype;
     ie_act act; /* applied to x on load */
+    bool gated; /* T5's feed-forward: w and bias have O rows for gates, then O for values */
 } ie_linear_spec;
 
-/* y[n,r,o] = bias[o] + sum_k w[o,k] * act(x[n,r,k]) + residual[n,r,o];   residual may be y. */
+/* One row a lane that is not gated: a vector, which waits for the weights, not for the products. */
+static inline bool ie_linear_is_vector(const ie_linear_spec *l)
+{
+    return l->rows == 1 && !l->gated;
+}
+
+/* Rows of w and of the bias: sums that a row of y is made of. */
+static inline int64_t ie_linear_sums(const ie_linear_spec *l)
+{
+    return l->gated ? 2 * l->outputs : l->outputs;
+}
+
+/* s[n,r,o] = bias[o] + sum_k w[o,k] * act(x[n,r,k])
+ * y[n,r,o] = s[n,r,o] + residual[n,r,o]                     residual may be y
+ *          = gelu_tanh(s[n,r,o]) * s[n,r,O+o]               gated: s unrounded; no residual */
 typedef struct ie_linear_args {
     ie_tensor y;        /* [N, rows, O], contiguous */
     ie_tensor x;        /* [N, rows, K], contiguous */
@@ -213,7 +228,7 @@ typedef struct ie_ops {
     int (*conv)(ie_stream *s, const ie_conv *conv, const ie_conv_args *a);
     void (*conv_release)(ie_conv *conv);
 
-    /* Linear, in the same five parts; `weight` [O, K]. */
+    /* Linear, in the same five parts; `weight` [O, K], or [2O, K] if gated. */
     uint64_t (*linear_bytes)(const ie_linear_spec *spec);
     int (*linear_prepare)(ie_linear **out, const ie_linear_spec *spec, void *memory,
                           ie_tensor weight, ie_tensor bias, const ie_uploader *up);
@@ -258,9 +273,6 @@ typedef struct ie_ops {
     /* y[n,t,:] = table[ids[n,t],:], cast; table [V, C] f32 or act; ids [N, T] i32 in range; y [N,
      * T, C] f32. */
     int (*embed)(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids);
-
-    /* y[r, f] = gelu_tanh(x[r, f]) * x[r, F + f]; x [N, T, 2F], y [N, T, F], act. */
-    int (*gated_gelu)(ie_stream *s, ie_tensor y, ie_tensor x);
 
     /* The conditioning image: y[n,h,w,:] = (1 - m) * (2 rgb / 255 - 1) for three channels, then m
      * in {0, 1}. rgb [N, H, W, 3] u8, mask [N, H, W, 1] u8 (0 or 1, 1 = fill), y [N, H, W, 4]

@@ -128,11 +128,16 @@ def attention_side(row: gpu_rows.Row, draw: Draw) -> list[Callable[[], Tensor]]:
     return [copy() for _ in range(COPIES)]
 
 
+def gated(sums: Tensor) -> Tensor:
+    gates, values = sums.chunk(2, dim=-1)
+    return F.gelu(gates, approximate="tanh") * values
+
+
 def rows_side(row: gpu_rows.Row, draw: Draw) -> list[Callable[[], Tensor]]:
     n, size, inputs = row["lanes"], row["size"], row["inputs"]
     gain, offset = draw(inputs), draw(inputs)
-    weight = draw(row.get("outputs", 1), inputs)
-    bias = draw(row.get("outputs", 1))
+    sums = row.get("outputs", 1) * (2 if row.get("gated") else 1)
+    weight, bias = draw(sums, inputs), draw(sums)
 
     def copy() -> Callable[[], Any]:
         shape = (n, size, size, inputs) if row["kind"] == "moments" else (n, size, inputs)
@@ -146,6 +151,8 @@ def rows_side(row: gpu_rows.Row, draw: Draw) -> list[Callable[[], Tensor]]:
             return lambda: F.rms_norm(x, (inputs,), gain)
         if residual is not None:
             return lambda: F.linear(x, weight, bias) + residual
+        if row.get("gated"):
+            return lambda: gated(F.linear(x, weight, bias))
         return lambda: F.linear(x, weight, bias)
 
     return [copy() for _ in range(COPIES)]

@@ -69,7 +69,7 @@ LARGE = [
 ]
 TEXT = [
     rows("linear", 128, 4096, outputs=4096),
-    rows("linear", 128, 4096, outputs=20480),
+    rows("linear", 128, 4096, outputs=10240, gated=1),
     rows("linear", 128, 10240, outputs=4096, residual=1),
     rows("layer_norm", 128, 4096),
     rows("rms_norm", 128, 4096),
@@ -83,6 +83,7 @@ SMALL = [
     attention(16, 2, 16, 16) | {"text": 8},
     rows("linear", 1, 32, outputs=64),
     rows("linear", 16, 32, outputs=64, residual=1),
+    rows("linear", 16, 32, outputs=64, gated=1),
     rows("moments", 8, 32),
     rows("layer_norm", 8, 64),
     rows("rms_norm", 8, 64),

@@ -15,8 +15,8 @@ static uint64_t conv_bytes(const ie_conv_spec *c)
 
 static uint64_t linear_bytes(const ie_linear_spec *l)
 {
-    return (uint64_t)(l->inputs * l->outputs * ie_dtype_size(l->w_dtype) +
-                      l->outputs * (int64_t)sizeof(float));
+    return (uint64_t)(ie_linear_sums(l) *
+                      (l->inputs * ie_dtype_size(l->w_dtype) + (int64_t)sizeof(float)));
 }
 
 static int conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,

@@ -36,18 +36,18 @@ ie_cost ie_cost_conv(const ie_device_model *device, const ie_conv_spec *c, const
 ie_cost ie_cost_linear(const ie_device_model *device, const ie_linear_spec *l,
                        const ie_linear_args *a, char name[IE_OPERATION_TEXT])
 {
-    const int64_t lanes = a->x.dim[0];
-    ie_cost cost = {.flop = 2.0 * (double)(lanes * l->rows * l->inputs) * (double)l->outputs};
+    const int64_t lanes = a->x.dim[0], sums = ie_linear_sums(l);
+    ie_cost cost = {.flop = 2.0 * (double)(lanes * l->rows * l->inputs) * (double)sums};
     cost.bytes = (double)(ie_bytes(a->x) + ie_bytes(a->y) + ie_bytes(a->residual)) +
-                 (double)(l->inputs * l->outputs * ie_dtype_size(l->w_dtype));
-    const ie_product p = {lanes, l->rows, l->inputs, l->outputs, cost.bytes};
+                 (double)(l->inputs * sums * ie_dtype_size(l->w_dtype));
+    const ie_product p = {lanes, l->rows, l->inputs, sums, cost.bytes};
     if (device) {
-        cost.times =
-            l->rows == 1 ? ie_predict_stream(device, cost.bytes) : ie_predict_product(device, &p);
+        cost.times = ie_linear_is_vector(l) ? ie_predict_stream(device, cost.bytes)
+                                            : ie_predict_product(device, &p);
     }
     if (name) {
-        snprintf(name, IE_OPERATION_TEXT, "linear %d x %d to %d", (int)l->rows, (int)l->inputs,
-                 (int)l->outputs);
+        snprintf(name, IE_OPERATION_TEXT, "linear %d x %d to %d%s", (int)l->rows, (int)l->inputs,
+                 (int)l->outputs, l->gated ? " gated" : "");
     }
     return cost;
 }

@@ -64,7 +64,8 @@ ie_status ie_exec_linear(ie_exec *x, const ie_linear_layer *layer, ie_tensor y, 
     REQUIRE(ie_contiguous(in) && ie_contiguous(y));
     REQUIRE(!ie_present(residual) ||
             (same_shape(residual, y) && residual.dtype == y.dtype && ie_contiguous(residual)));
-    REQUIRE(l->rows == 1 || l->x_dtype == l->w_dtype);
+    REQUIRE(ie_linear_is_vector(l) || l->x_dtype == l->w_dtype);
+    REQUIRE(!l->gated || !ie_present(residual));
     ie_linear_args args = {.y = y, .x = in, .residual = residual};
     spend(x, name, ie_cost_linear(x->backend->model, l, &args, name_for(x, name)));
     IE_TRY(ie_arena_take(x->arena, &args.scratch,

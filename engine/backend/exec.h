@@ -62,7 +62,6 @@ ie_status ie_exec_layer_norm(ie_exec *x, const ie_norm_layer *layer, ie_tensor y
 ie_status ie_exec_rms_norm(ie_exec *x, ie_tensor y, ie_tensor in, ie_tensor w, ie_tensor length,
                            float eps, ie_error *err);
 ie_status ie_exec_embed(ie_exec *x, ie_tensor y, ie_tensor table, ie_tensor ids, ie_error *err);
-ie_status ie_exec_gated_gelu(ie_exec *x, ie_tensor y, ie_tensor in, ie_error *err);
 ie_status ie_exec_mask_image(ie_exec *x, ie_tensor y, ie_tensor rgb, ie_tensor mask, ie_error *err);
 
 /* Where noise comes from; `step` as in kernels/rng.h. */

@@ -45,16 +45,6 @@ ie_status ie_exec_embed(ie_exec *x, ie_tensor y, ie_tensor table, ie_tensor ids,
                   "embedding", err);
 }
 
-ie_status ie_exec_gated_gelu(ie_exec *x, ie_tensor y, ie_tensor in, ie_error *err)
-{
-    REQUIRE(y.rank == 3 && shaped(in, 3, y.dim[0], y.dim[1], 2 * y.dim[2], 0) &&
-            in.dtype == y.dtype);
-    REQUIRE(ie_contiguous(y) && ie_contiguous(in));
-    spend_stream(x, 10.0 * (double)ie_numel(y), 3.0 * (double)ie_bytes(y), "gated_gelu", y);
-    return native(x, runs(x) ? x->backend->ops->gated_gelu(x->backend->stream, y, in) : 0,
-                  "gated GELU", err);
-}
-
 ie_status ie_exec_mask_image(ie_exec *x, ie_tensor y, ie_tensor rgb, ie_tensor mask, ie_error *err)
 {
     REQUIRE(y.rank == 4 && y.dim[3] == 4 && ie_contiguous(y));

@@ -181,17 +181,17 @@ static ie_status fill_linear(ie_loader *l, ie_linear_layer *out, ie_linear_parts
 {
     const ie_linear_spec *spec = &out->spec;
     const ie_uploader up = ie_backend_uploader(l->backend);
-    const int64_t dim[2] = {spec->outputs, spec->inputs};
+    const int64_t sums = ie_linear_sums(spec), dim[2] = {sums, spec->inputs};
     ie_tensor weight = ie_view(NULL, spec->w_dtype, 2, dim), bias = {0};
     ie_status status = IE_NO_MEMORY;
     weight.data = ie_alloc((uint64_t)ie_bytes(weight), 1);
-    float *biases = parts.biased ? ie_alloc((uint64_t)spec->outputs, sizeof *biases) : NULL;
+    float *biases = parts.biased ? ie_alloc((uint64_t)sums, sizeof *biases) : NULL;
     if (!weight.data || (parts.biased && !biases)) {
         ie_fail(err, status, "no memory to stack %s", parts.names[0].text);
         goto done;
     }
     IE_TRY_DONE(stack(l, spec, parts, weight.data, biases, err));
-    if (biases) bias = ie_view(biases, IE_F32, 1, &spec->outputs);
+    if (biases) bias = ie_view(biases, IE_F32, 1, &sums);
     const int code = l->backend->ops->linear_prepare(&out->native, spec, memory, weight, bias, &up);
     status = code ? cannot_prepare(l, parts.names[0].text, code, err) : loaded(l, err);
 done:

@@ -35,8 +35,8 @@ ie_status ie_load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec *spe
 ie_status ie_load_projection(ie_loader *l, ie_conv_layer *out, const ie_conv_spec *spec,
                              const char *name, const char *norm, ie_error *err);
 
-/* <names[i]>.weight [outputs[i], K] stacked into one layer of spec->outputs rows; with .bias when
- * `biased`. */
+/* <names[i]>.weight [outputs[i], K] stacked into one layer of ie_linear_sums(spec) rows; with .bias
+ * when `biased`. */
 typedef struct ie_linear_parts {
     int count;
     const ie_name *names;

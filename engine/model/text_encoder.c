@@ -64,10 +64,10 @@ static ie_status load_block(const ie_text_encoder *e, ie_loader *l, text_block *
     IE_TRY(ie_load_linear(l, &b->out, &spec, (ie_linear_parts){1, &o, &d, false}, err));
     IE_TRY(ie_load_tensor(l, &b->ff_norm, IE_F32, ie_name_of("%s.layer_norm.weight", ff.text).text,
                           1, &d, err));
-    spec.inputs = d, spec.outputs = 2 * (int64_t)c->d_ff, spec.y_dtype = act;
+    spec.inputs = d, spec.outputs = c->d_ff, spec.y_dtype = act, spec.gated = true;
     IE_TRY(ie_load_linear(l, &b->wi, &spec,
                           (ie_linear_parts){2, wi, (int64_t[]){c->d_ff, c->d_ff}, false}, err));
-    spec.inputs = c->d_ff, spec.outputs = d, spec.y_dtype = IE_F32;
+    spec.inputs = c->d_ff, spec.outputs = d, spec.y_dtype = IE_F32, spec.gated = false;
     return ie_load_linear(l, &b->wo, &spec, (ie_linear_parts){1, &wo, &d, false}, err);
 }
 
@@ -183,11 +183,11 @@ uint64_t ie_text_encoder_weight_bytes(const ie_text_encoder *encoder)
 
 /* The buffers of a run; one set serves all layers. */
 typedef struct text_buffers {
-    ie_tensor ids, length;  /* [1, T], [1] i32 */
-    ie_tensor stream;       /* [1, T, D] f32 */
-    ie_tensor normed;       /* [1, T, D] act */
-    ie_tensor qkv, mixed;   /* [1, T, 3 inner], [1, T, inner] act */
-    ie_tensor gates, gated; /* [1, T, 2 F], [1, T, F] act */
+    ie_tensor ids, length; /* [1, T], [1] i32 */
+    ie_tensor stream;      /* [1, T, D] f32 */
+    ie_tensor normed;      /* [1, T, D] act */
+    ie_tensor qkv, mixed;  /* [1, T, 3 inner], [1, T, inner] act */
+    ie_tensor gated;       /* [1, T, F] act */
 } text_buffers;
 
 static ie_status take_buffers(const ie_text_encoder *e, text_buffers *b, ie_arena *a, ie_error *err)
@@ -201,14 +201,12 @@ static ie_status take_buffers(const ie_text_encoder *e, text_buffers *b, ie_aren
     IE_TRY(ie_arena_tensor(a, &b->normed, act, 3, (int64_t[]){1, t, c->d_model}, err));
     IE_TRY(ie_arena_tensor(a, &b->qkv, act, 3, (int64_t[]){1, t, 3 * inner}, err));
     IE_TRY(ie_arena_tensor(a, &b->mixed, act, 3, (int64_t[]){1, t, inner}, err));
-    IE_TRY(ie_arena_tensor(a, &b->gates, act, 3, (int64_t[]){1, t, 2 * (int64_t)c->d_ff}, err));
     return ie_arena_tensor(a, &b->gated, act, 3, (int64_t[]){1, t, c->d_ff}, err);
 }
 
 static void give_buffers(text_buffers *b, ie_arena *a)
 {
-    const ie_tensor all[] = {b->ids, b->length, b->stream, b->normed,
-                             b->qkv, b->mixed,  b->gates,  b->gated};
+    const ie_tensor all[] = {b->ids, b->length, b->stream, b->normed, b->qkv, b->mixed, b->gated};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) ie_arena_give(a, all[i].data);
 }
 
@@ -232,8 +230,7 @@ static ie_status run_block(const ie_text_encoder *e, const text_block *w, const 
     IE_TRY(ie_exec_attention(x, args, err));
     IE_TRY(ie_exec_linear(x, &w->out, b->stream, b->mixed, b->stream, err));
     IE_TRY(ie_exec_rms_norm(x, b->normed, b->stream, w->ff_norm, none, eps, err));
-    IE_TRY(ie_exec_linear(x, &w->wi, b->gates, b->normed, none, err));
-    IE_TRY(ie_exec_gated_gelu(x, b->gated, b->gates, err));
+    IE_TRY(ie_exec_linear(x, &w->wi, b->gated, b->normed, none, err));
     return ie_exec_linear(x, &w->wo, b->stream, b->gated, b->stream, err);
 }
 

@@ -1,5 +1,6 @@
 /* linear.c - linear layers: several rows per lane are a 1x1 convolution over rows, one row is a
- * product of its own. SPDX-License-Identifier: Apache-2.0 */
+ * product of its own. A gated layer is that convolution to sums in f32, which its rows are then
+ * made of: gates and values lie in different chunks of it. SPDX-License-Identifier: Apache-2.0 */
 #include "linear.h"
 #include "conv.h"
 #include "threads.h"
@@ -11,9 +12,9 @@
 
 struct ie_linear {
     ie_linear_spec spec;
-    ie_conv *conv; /* rows > 1 */
-    void *weights; /* rows == 1: [O, K] of w_dtype */
-    float *bias;   /* rows == 1: [O] */
+    ie_conv *conv; /* unless a vector */
+    void *weights; /* of a vector: [O, K] of w_dtype */
+    float *bias;   /* of a vector: [O] */
 };
 
 static ie_conv_spec as_conv(const ie_linear_spec *s)
@@ -22,7 +23,7 @@ static ie_conv_spec as_conv(const ie_linear_spec *s)
                             .height = s->rows,
                             .width = 1,
                             .channels = {s->inputs, 0},
-                            .outputs = s->outputs,
+                            .outputs = ie_linear_sums(s),
                             .kernel = 1,
                             .stride = 1,
                             .act = s->act};
@@ -36,7 +37,7 @@ static uint64_t row_bytes(const ie_linear_spec *s)
 
 uint64_t ie_cpu_linear_bytes(const ie_linear_spec *spec)
 {
-    if (spec->rows == 1) return row_bytes(spec);
+    if (ie_linear_is_vector(spec)) return row_bytes(spec);
     const ie_conv_spec c = as_conv(spec);
     return ie_cpu_conv_bytes(&c);
 }
@@ -66,7 +67,7 @@ int ie_cpu_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *mem
     if (!l) return dnnl_out_of_memory;
     l->spec = *spec;
     int status = 0;
-    if (spec->rows > 1) {
+    if (!ie_linear_is_vector(spec)) {
         const ie_conv_spec c = as_conv(spec);
         status = ie_cpu_conv_prepare(&l->conv, &c, memory, weight, bias, up);
     } else if (memory) {
@@ -80,10 +81,18 @@ int ie_cpu_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *mem
     return 0;
 }
 
+/* Of the sums of a gated layer. */
+static uint64_t sums_bytes(const ie_linear_spec *s, int64_t lanes)
+{
+    if (!s->gated) return 0;
+    return ie_cpu_aligned((uint64_t)(lanes * s->rows * ie_linear_sums(s)) * sizeof(float));
+}
+
 uint64_t ie_cpu_linear_scratch(const ie_linear *linear, int64_t lanes)
 {
-    if (linear->conv) return ie_cpu_conv_scratch(linear->conv, lanes);
-    return ie_cpu_aligned((uint64_t)(lanes * linear->spec.inputs) * sizeof(float));
+    const ie_linear_spec *spec = &linear->spec;
+    if (linear->conv) return sums_bytes(spec, lanes) + ie_cpu_conv_scratch(linear->conv, lanes);
+    return ie_cpu_aligned((uint64_t)(lanes * spec->inputs) * sizeof(float));
 }
 
 /* [N, rows, C] as [N, rows, 1, C]. */
@@ -94,9 +103,29 @@ static ie_tensor as_map(ie_tensor t)
     return ie_view(t.data, t.dtype, 4, dim);
 }
 
+static int run_gated(ie_stream *s, const ie_linear *linear, const ie_linear_args *a)
+{
+    const ie_linear_spec *spec = &linear->spec;
+    const int64_t lanes = a->y.dim[0], count = ie_linear_sums(spec);
+    const int64_t dim[] = {lanes, spec->rows, 1, count};
+    const ie_conv_args c = {.y = ie_view(a->scratch, IE_F32, 4, dim),
+                            .x = {as_map(a->x)},
+                            .scale = 1,
+                            .scratch = (char *)a->scratch + sums_bytes(spec, lanes)};
+    const int status = ie_cpu_conv(s, linear->conv, &c);
+    if (status) return status;
+#pragma omp parallel for num_threads(ie_cpu_thread_count()) schedule(static)
+    for (int64_t row = 0; row < lanes * spec->rows; row++) {
+        const float *sums = (const float *)a->scratch + row * count;
+        ie_cpu_gate_row(ie_offset(a->y, row * spec->outputs), a->y.dtype, sums, spec->outputs);
+    }
+    return 0;
+}
+
 int ie_cpu_linear(ie_stream *s, const ie_linear *linear, const ie_linear_args *a)
 {
     const ie_linear_spec *spec = &linear->spec;
+    if (spec->gated) return run_gated(s, linear, a);
     if (linear->conv) {
         const ie_conv_args c = {.y = as_map(a->y),
                                 .x = {as_map(a->x)},

@@ -30,4 +30,7 @@ void ie_cpu_activate(float *out, const void *x, ie_dtype type, ie_act act, int64
 /* count floats rounded to `type`. */
 void ie_cpu_store_row(void *out, ie_dtype type, const float *x, int64_t count);
 
+/* out[o] = gelu_tanh(sums[o]) * sums[count + o], o < count, rounded to `type`. */
+void ie_cpu_gate_row(void *out, ie_dtype type, const float *sums, int64_t count);
+
 #endif

@@ -17,7 +17,6 @@ int ie_cpu_layer_norm(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor w, ie_te
 int ie_cpu_rms_norm(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor w, ie_tensor length,
                     float eps);
 int ie_cpu_embed(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids);
-int ie_cpu_gated_gelu(ie_stream *s, ie_tensor y, ie_tensor x);
 int ie_cpu_mask_image(ie_stream *s, ie_tensor y, ie_tensor rgb, ie_tensor mask);
 
 #endif

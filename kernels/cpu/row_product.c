@@ -84,3 +84,12 @@ void ie_cpu_store_row(void *out, ie_dtype type, const float *x, int64_t count)
         ie_v_put(out, i, count - i, ie_v_get(x, i, count - i, IE_F32), type);
     }
 }
+
+void ie_cpu_gate_row(void *out, ie_dtype type, const float *sums, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += IE_LANES) {
+        const int64_t n = count - i;
+        const ie_v gate = ie_v_gelu_tanh(ie_v_get(sums, i, n, IE_F32));
+        ie_v_put(out, i, n, gate * ie_v_get(sums, count + i, n, IE_F32), type);
+    }
+}

@@ -30,7 +30,6 @@ const ie_ops *ie_cpu_table(void)
         .layer_norm = ie_cpu_layer_norm,
         .rms_norm = ie_cpu_rms_norm,
         .embed = ie_cpu_embed,
-        .gated_gelu = ie_cpu_gated_gelu,
         .mask_image = ie_cpu_mask_image,
         .noise = ie_cpu_noise,
         .augment = ie_cpu_augment,

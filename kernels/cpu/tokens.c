@@ -1,4 +1,4 @@
-/* tokens.c - rows of tokens: normalisations, embedding, the gated GELU of T5.
+/* tokens.c - rows of tokens: normalisations and embedding.
  *
  *   numerics  f32; a row's sums by sixteen running sums and one tree; the variance from deviations,
  *             in a second pass
@@ -99,22 +99,6 @@ int ie_cpu_embed(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids)
         for (int64_t c = 0; c < width; c += IE_LANES) {
             ie_v_put(y.data, i * width + c, width - c, ie_v_get(row, c, width - c, table.dtype),
                      IE_F32);
-        }
-    }
-    return 0;
-}
-
-int ie_cpu_gated_gelu(ie_stream *s, ie_tensor y, ie_tensor x)
-{
-    (void)s;
-    const int64_t width = y.dim[2];
-#pragma omp parallel for num_threads(ie_cpu_thread_count()) schedule(static)
-    for (int64_t row = 0; row < y.dim[0] * y.dim[1]; row++) {
-        for (int64_t f = 0; f < width; f += IE_LANES) {
-            const int64_t n = width - f, at = row * 2 * width + f;
-            const ie_v gate = ie_v_gelu_tanh(ie_v_get(x.data, at, n, x.dtype));
-            ie_v_put(y.data, row * width + f, n, gate * ie_v_get(x.data, at + width, n, x.dtype),
-                     y.dtype);
         }
     }
     return 0;

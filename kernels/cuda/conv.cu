@@ -186,6 +186,12 @@ static void pack_row(uint16_t *to, const conv_problem &p, const int real[2], con
     }
 }
 
+/* The row of `weight` that packed row o is. */
+static int64_t row_of_output(const conv_problem &p, int64_t o)
+{
+    return p.gated ? o / 2 + o % 2 * (p.outputs / 2) : o;
+}
+
 int conv_pack(conv_problem *p, void *memory, const int real[2], ie_tensor weight, ie_tensor bias,
               const ie_uploader *up)
 {
@@ -201,11 +207,14 @@ int conv_pack(conv_problem *p, void *memory, const int real[2], ie_tensor weight
         count = outputs - first;
         uint16_t *rows = reinterpret_cast<uint16_t *>(packed_rows(&to, row_bytes, &count));
         for (int64_t i = 0; rows && i < count && first + i < p->outputs; i++) {
-            pack(rows + i * row, *p, real, weight.data, (first + i) * inputs);
+            const int64_t from = row_of_output(*p, first + i) * inputs;
+            pack(rows + i * row, *p, real, weight.data, from);
         }
     }
     float *b = static_cast<float *>(packed_tail(&to, biases));
-    for (int o = 0; b && ie_present(bias) && o < p->outputs; o++) b[o] = conv_load_host(bias, o);
+    for (int o = 0; b && ie_present(bias) && o < p->outputs; o++) {
+        b[o] = conv_load_host(bias, row_of_output(*p, o));
+    }
     p->weight = static_cast<const __nv_bfloat16 *>(memory);
     p->bias = reinterpret_cast<const float *>(static_cast<const char *>(memory) + weight_bytes(*p));
     return packed_end(&to);

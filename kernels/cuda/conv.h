@@ -3,6 +3,8 @@
  *   y[n, p, o] = scale * (bias[o] + sum_{tap, i, c} w[o, tap, i, c] * x_i[n, p(tap), c]
  *                         + residual[n, p', o])
  *
+ * or, gated,  y[n, p, o] = gelu_tanh(s[2 o]) * s[2 o + 1], s the sums with their bias.
+ *
  * conv.cu turns an ie_conv_spec into such a problem, packs the weights and picks the kernel;
  * conv80.cu runs any problem on any device, conv90.cu those that conv90_fits on sm_90a. Norm, film,
  * activation and resampling of the sources are done before (apply.cu) or on load (conv90_norm.cu).
@@ -42,6 +44,9 @@ struct conv_problem {
     float scale;
     void *y; /* [lanes, out_height, out_width, outputs] bf16, or f32 if y_f32 */
     bool y_f32;
+    /* Outputs are sums: an even one of a gate, the next of its value, and y has half as many. No
+     * residual then, no partials, and scale is 1. conv_pack lets rows of weights take turns. */
+    bool gated;
     /* Null, or [lanes][conv*_tiles][CONV_PARTIALS][outputs]: over the output pixels of one lane in
      * one tile, of the f32 values before y's rounding, the mean, the sum of squared deviations from
      * that mean, and the number of pixels. conv_run merges them. */
@@ -96,8 +101,9 @@ int conv90(ie_stream *s, const conv_problem &p, void *scratch);
 void conv_choose(conv_problem *p);
 
 /* Bytes of packed weights and bias, and packing them: `weight` [outputs, real[0] + real[1], kernel,
- * kernel] and `bias` [outputs] (or absent) are f32, bf16 or f16 in host memory, `memory` is device
- * memory; real[i] <= channels[i]. Sets p->weight and p->bias. */
+ * kernel] and `bias` [outputs] (or absent) are f32, bf16 or f16 in host memory, if p->gated all
+ * gates before all values; `memory` is device memory; real[i] <= channels[i]. Sets p->weight and
+ * p->bias. */
 uint64_t conv_packed_bytes(const conv_problem &p);
 int conv_pack(conv_problem *p, void *memory, const int real[2], ie_tensor weight, ie_tensor bias,
               const ie_uploader *up);

@@ -58,6 +58,16 @@ PTX_INLINE void store_run(const float (&v)[V], const conv80_call &c, size_t at, 
     }
 }
 
+/* Half as many of y from V sums: gates and values take turns. `count` of the sums exist. */
+template <int V>
+PTX_INLINE void store_gated(const float (&sums)[V], const conv80_call &c, size_t at, int count)
+{
+    float v[V / 2];
+#pragma unroll
+    for (int i = 0; i < V / 2; i++) v[i] = gelu_tanh(sums[2 * i]) * sums[2 * i + 1];
+    store_run(v, c, at, count / 2);
+}
+
 /* v += the residual under a pixel of y, outputs o .. o + count. */
 template <int V>
 PTX_INLINE void add_residual(float (&v)[V], const conv80_call &c, int pixel, int o, int count)
@@ -109,8 +119,12 @@ PTX_INLINE void write_tile(conv80_sums<TILE> &sums, const conv80_call &c, int ro
             if (p.residual) add_residual(v, c, pixel, o, count);
 #pragma unroll
             for (int j = 0; j < TILE::run; j++) v[j] *= p.scale;
-            const size_t at = static_cast<size_t>(blockIdx.y) * pixels + pixel;
-            store_run(v, c, at * p.outputs + o, count);
+            const size_t at = (static_cast<size_t>(blockIdx.y) * pixels + pixel) * p.outputs + o;
+            if (p.gated) {
+                store_gated(v, c, at / 2, count);
+            } else {
+                store_run(v, c, at, count);
+            }
         }
 #pragma unroll
         for (int j = 0; j < TILE::run; j++) {

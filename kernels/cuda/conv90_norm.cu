@@ -34,7 +34,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "conv90_loop.h"
-#include "values.h"
 
 namespace
 {

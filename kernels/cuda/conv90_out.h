@@ -3,7 +3,8 @@
  *
  * A warpgroup works on 64 pixels of one lane (half a tile) by 32 outputs at a time. Of these a warp
  * has 16 pixels; a thread has the four outputs 4 (lane % 8) .. + 3 of the pixels 4 i + lane / 8.
- * Eight threads store a pixel's 32 outputs, and no store is narrower than eight bytes.
+ * Eight threads store a pixel's 32 outputs, by eight bytes of bf16 or more; a gated layer's 16 by
+ * four.
  *
  * Moments: each thread's mean and squared deviations of up to four values, in two passes; merged
  * by Chan's formula over the four threads of a column (lane ^ 8, then ^ 16), then over the four
@@ -12,7 +13,7 @@
 #define IE_CUDA_CONV90_OUT_H
 
 #include "conv90.h"
-#include "ptx.h"
+#include "values.h"
 
 namespace
 {
@@ -108,6 +109,15 @@ PTX_INLINE void store4(void *base, size_t element, const float (&v)[4], bool f32
     }
     *reinterpret_cast<conv90_bf16x4 *>(static_cast<__nv_bfloat16 *>(base) + element) = {
         __floats2bfloat162_rn(v[0], v[1]), __floats2bfloat162_rn(v[2], v[3])};
+}
+
+PTX_INLINE void store2(void *base, size_t element, float low, float high, bool f32)
+{
+    if (f32) {
+        *reinterpret_cast<float2 *>(static_cast<float *>(base) + element) = {low, high};
+        return;
+    }
+    *reinterpret_cast<uint32_t *>(static_cast<bf16 *>(base) + element) = bf16_pair(low, high);
 }
 
 /* Outputs o .. o + 3 of the residual: at a pixel, or the mean of that and three beside it. */
@@ -235,7 +245,12 @@ PTX_INLINE void finish_block(const conv90_job &job, const out_group &group, int 
         v[1] = p.scale * (v[1] + bias.y + r.y);
         v[2] = p.scale * (v[2] + bias.z + r.z);
         v[3] = p.scale * (v[3] + bias.w + r.w);
-        store4(p.y, static_cast<size_t>(pixel) * p.outputs + o, v, p.y_f32);
+        const size_t at = static_cast<size_t>(pixel) * p.outputs + o;
+        if (p.gated) {
+            store2(p.y, at / 2, gelu_tanh(v[0]) * v[1], gelu_tanh(v[2]) * v[3], p.y_f32);
+        } else {
+            store4(p.y, at, v, p.y_f32);
+        }
     }
     if (p.partials) write_moments(job, group, column, values);
 }

@@ -77,7 +77,6 @@ static const ie_ops *table()
         t.layer_norm = ie_cuda_layer_norm;
         t.rms_norm = ie_cuda_rms_norm;
         t.embed = ie_cuda_embed;
-        t.gated_gelu = ie_cuda_gated_gelu;
         t.mask_image = ie_cuda_mask_image;
         t.noise = ie_cuda_noise;
         t.augment = ie_cuda_augment;

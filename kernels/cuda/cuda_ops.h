@@ -59,7 +59,6 @@ int ie_cuda_layer_norm(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor w, ie_t
 int ie_cuda_rms_norm(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor w, ie_tensor length,
                      float eps);
 int ie_cuda_embed(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids);
-int ie_cuda_gated_gelu(ie_stream *s, ie_tensor y, ie_tensor x);
 
 /* sampler.cu */
 int ie_cuda_noise(ie_stream *s, ie_tensor z, int64_t slot, uint64_t seed, uint32_t stage,

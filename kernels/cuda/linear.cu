@@ -1,5 +1,5 @@
-/* linear.cu - linear layers: tokens by the GEMM of conv.h with one tap, single rows (time, film) by
- * streaming the weights.
+/* linear.cu - linear layers: tokens by the GEMM of conv.h with one tap, T5's gate in its epilogue;
+ * single rows (time, film) by streaming the weights.
  *
  *   formula   y[n, o] = bias[o] + sum_k w[o, k] * act(x[n, k]) + residual[n, o]
  *   shapes    N lanes (1 to about 64), K up to a few thousand, O up to 100 thousand (all blocks'
@@ -24,8 +24,8 @@
 
 struct ie_linear {
     ie_linear_spec spec;
-    conv_problem problem; /* of rows > 1 */
-    const void *weight;   /* of rows == 1 */
+    conv_problem problem; /* unless a vector */
+    const void *weight;   /* of a vector */
     const float *bias;
 };
 
@@ -223,12 +223,13 @@ static ie_linear describe(const ie_linear_spec *spec)
     p->channels[0] = conv_round_up(static_cast<int>(spec->inputs), CHUNK);
     p->height = p->out_height = p->kernel = p->stride = 1;
     p->width = p->out_width = static_cast<int>(spec->rows);
-    p->outputs = static_cast<int>(spec->outputs);
+    p->outputs = static_cast<int>(ie_linear_sums(spec));
+    p->gated = spec->gated;
     p->residual_height = 1;
     p->residual_width = p->width;
     p->scale = 1;
     p->y_f32 = spec->y_dtype == IE_F32;
-    if (spec->rows > 1) conv_choose(p);
+    if (!ie_linear_is_vector(spec)) conv_choose(p);
     return linear;
 }
 
@@ -247,22 +248,22 @@ static uint64_t made_bytes(const ie_linear *linear, int64_t lanes)
 
 uint64_t ie_cuda_linear_bytes(const ie_linear_spec *spec)
 {
-    return spec->rows == 1 ? rows_bytes(spec) : conv_packed_bytes(describe(spec).problem);
+    return ie_linear_is_vector(spec) ? rows_bytes(spec) : conv_packed_bytes(describe(spec).problem);
 }
 
 int ie_cuda_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
                            ie_tensor weight, ie_tensor bias, const ie_uploader *up)
 {
     *out = nullptr;
-    if (spec->rows > 1 && spec->x_dtype != IE_BF16) return cudaErrorInvalidValue;
+    const bool vector = ie_linear_is_vector(spec);
+    if (!vector && spec->x_dtype != IE_BF16) return cudaErrorInvalidValue;
     ie_linear *linear = static_cast<ie_linear *>(malloc(sizeof *linear));
     if (!linear) return cudaErrorMemoryAllocation;
     *linear = describe(spec);
     const int real[2] = {static_cast<int>(spec->inputs), 0};
     int code = 0;
-    if (memory && spec->rows == 1) code = pack_rows(linear, memory, weight, bias, up);
-    if (memory && spec->rows > 1)
-        code = conv_pack(&linear->problem, memory, real, weight, bias, up);
+    if (memory && vector) code = pack_rows(linear, memory, weight, bias, up);
+    if (memory && !vector) code = conv_pack(&linear->problem, memory, real, weight, bias, up);
     if (code) {
         free(linear);
         return code;
@@ -273,7 +274,7 @@ int ie_cuda_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *me
 
 uint64_t ie_cuda_linear_scratch(const ie_linear *linear, int64_t lanes)
 {
-    if (linear->spec.rows == 1) return 0;
+    if (ie_linear_is_vector(&linear->spec)) return 0;
     conv_problem p = linear->problem;
     p.lanes = static_cast<int>(lanes);
     return made_bytes(linear, lanes) + conv_run_scratch(p, false);
@@ -281,7 +282,7 @@ uint64_t ie_cuda_linear_scratch(const ie_linear *linear, int64_t lanes)
 
 int ie_cuda_linear(ie_stream *s, const ie_linear *linear, const ie_linear_args *a)
 {
-    if (linear->spec.rows == 1) return run_rows(s, linear, a);
+    if (ie_linear_is_vector(&linear->spec)) return run_rows(s, linear, a);
     conv_problem p = linear->problem;
     p.lanes = static_cast<int>(a->y.dim[0]);
     p.y = a->y.data;

@@ -1,10 +1,9 @@
-/* tokens.cu - rows of tokens and embeddings: norms, sinusoids, look-up, the gated activation.
+/* tokens.cu - rows of tokens and embeddings: norms, sinusoids, look-up.
  *
  * layer_norm  y = (x - mean) / sqrt(var + eps) * w + b     rows t >= length[n] of y are zero
  * rms_norm    y = x / sqrt(mean(x^2) + eps) * w            likewise
  * sinusoid    y[n, k] = cos(v f_k), y[n, D/2 + k] = sin(v f_k), f_k = max_period^(-k / (D/2))
  * embed       y[r, :] = table[ids[r], :]
- * gated_gelu  y[r, f] = gelu_tanh(x[r, f]) x[r, F + f]
  *
  *   shapes    x, y [N, T, C] f32 or bf16; w, b [C] f32; table [V, C] f32 or bf16
  *   aliasing  y may be x of a norm: a thread writes the elements that it alone has read
@@ -157,7 +156,7 @@ int ie_cuda_sinusoid(ie_stream *s, ie_tensor y, ie_tensor v, float max_period)
                   static_cast<const float *>(v.data), y.stride[0], half, max_period);
 }
 
-/* ---- embed and the gated activation: a row of blocks for every row --------------------------- */
+/* ---- embed: a row of blocks for every row ---------------------------------------------------- */
 
 template <int N, class T>
 __global__ void __launch_bounds__(TOKEN_THREADS)
@@ -186,31 +185,4 @@ int ie_cuda_embed(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids)
 {
     return table.dtype == IE_F32 ? embed_of<float>(s, y, table, ids)
                                  : embed_of<bf16>(s, y, table, ids);
-}
-
-template <int N>
-__global__ void __launch_bounds__(TOKEN_THREADS)
-    gated_gelu_kernel(bf16 *y, const bf16 *x, int width)
-{
-    wait_for_last_grid();
-    const int f = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x) * N;
-    if (f >= width) return;
-    const bf16 *from = x + static_cast<int64_t>(blockIdx.x) * 2 * width + f;
-    float gate[N], v[N];
-    load(gate, from);
-    load(v, from + width);
-#pragma unroll
-    for (int i = 0; i < N; i++) v[i] *= gelu_tanh(gate[i]);
-    store(y + static_cast<int64_t>(blockIdx.x) * width + f, v);
-}
-
-int ie_cuda_gated_gelu(ie_stream *s, ie_tensor y, ie_tensor x)
-{
-    if (x.dtype != IE_BF16) return cudaErrorInvalidValue;
-    const int width = static_cast<int>(y.dim[2]);
-    const bool eight = width % 8 == 0;
-    const dim3 grid(static_cast<unsigned>(y.dim[0] * y.dim[1]),
-                    blocks_for(width, (eight ? 8 : 1) * TOKEN_THREADS));
-    return launch(eight ? gated_gelu_kernel<8> : gated_gelu_kernel<1>, grid, dim3(TOKEN_THREADS), 0,
-                  s, static_cast<bf16 *>(y.data), static_cast<const bf16 *>(x.data), width);
 }

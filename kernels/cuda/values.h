@@ -82,6 +82,8 @@ template <int N> PTX_INLINE void store(bf16 *p, const float (&v)[N])
 {
     if constexpr (N == 8) {
         *reinterpret_cast<uint4 *>(p) = rounded(v);
+    } else if constexpr (N == 4) { /* aligned to 8 */
+        *reinterpret_cast<uint2 *>(p) = uint2{bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3])};
     } else {
 #pragma unroll
         for (int i = 0; i < N; i++) p[i] = __float2bfloat16(v[i]);
@@ -145,9 +147,11 @@ PTX_INLINE float gelu(float x)
     return 0.5f * x * erfcf(-0.70710678f * x);
 }
 
+/* 1 + tanh u = 2 / (1 + e^-2u), as silu. */
 PTX_INLINE float gelu_tanh(float x)
 {
-    return 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
+    const float u = 0.79788456f * (x + 0.044715f * x * x * x);
+    return divide_approximate(x, 1.0f + exp2_approximate(-2.88539008f * u));
 }
 
 template <int N> PTX_INLINE void activate(float (&v)[N], ie_act act)

@@ -29,7 +29,6 @@ static const ie_ops ref_ops = {
     .layer_norm = ie_ref_layer_norm,
     .rms_norm = ie_ref_rms_norm,
     .embed = ie_ref_embed,
-    .gated_gelu = ie_ref_gated_gelu,
     .mask_image = ie_ref_mask_image,
     .noise = ie_ref_noise,
     .augment = ie_ref_augment,

@@ -46,7 +46,6 @@ int ie_ref_rms_norm(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor w, ie_tens
 int ie_ref_add_rows(ie_stream *s, ie_tensor y, ie_tensor x, ie_tensor slots, ie_tensor index);
 int ie_ref_sinusoid(ie_stream *s, ie_tensor y, ie_tensor v, float max_period);
 int ie_ref_embed(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids);
-int ie_ref_gated_gelu(ie_stream *s, ie_tensor y, ie_tensor x);
 
 /* image.c */
 int ie_ref_gather(ie_stream *s, ie_tensor y, const ie_source *sources, int count);

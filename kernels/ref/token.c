@@ -1,5 +1,5 @@
-/* token.c - what happens to rows of vectors and tokens: look-up, sums, sinusoids, the gated
- * activation. SPDX-License-Identifier: Apache-2.0 */
+/* token.c - what happens to rows of vectors and tokens: look-up, sums, sinusoids.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "numbers.h"
 #include "ref.h"
 
@@ -44,22 +44,6 @@ int ie_ref_embed(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids)
         const int64_t begin = ((const int32_t *)ids.data)[r] * channels;
         for (int64_t c = 0; c < channels; c++) {
             to[r * channels + c] = (float)ie_ref_load(table.data, table.dtype, begin + c);
-        }
-    }
-    return 0;
-}
-
-int ie_ref_gated_gelu(ie_stream *s, ie_tensor y, ie_tensor x)
-{
-    (void)s;
-    const int64_t rows = y.dim[0] * y.dim[1], width = y.dim[2];
-#pragma omp parallel for schedule(static)
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t f = 0; f < width; f++) {
-            const double gate = ie_ref_load(x.data, x.dtype, 2 * r * width + f);
-            const double value = ie_ref_load(x.data, x.dtype, (2 * r + 1) * width + f);
-            const double product = ie_ref_act(IE_ACT_GELU_TANH, gate) * value;
-            ie_ref_store(y.data, y.dtype, r * width + f, product);
         }
     }
     return 0;

@@ -38,7 +38,7 @@ SERVES = {
     "probe": [],
 }
 OPERATIONS = ["conv", "linear", "attention", "moments", "add_rows", "add", "gather", "sinusoid",
-              "embed", "gated_gelu", "mask_image", "noise", "augment", "sample"]
+              "embed", "mask_image", "noise", "augment", "sample"]
 
 
 @dataclass

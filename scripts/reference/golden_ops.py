@@ -134,7 +134,17 @@ def add_linear(out: Exporter, g: torch.Generator) -> None:
 
         inputs = {"x": x, "weight": weight, "bias": bias, "residual": residual}
         # The embeddings (one row per lane) are f32 in every engine.
-        out.add(name, inputs, run, ("f32",) if rows == 1 else ("f32", "bf16"), act=act)
+        out.add(name, inputs, run, ("f32",) if rows == 1 else ("f32", "bf16"), act=act, gated=0)
+
+    x = as_bf16(normal((3, 5, 10), g))
+    weight, bias = as_bf16(normal((14, 10), g, 0.6)), as_bf16(normal((14,), g))
+
+    def run_gated() -> Outputs:
+        gates, values = F.linear(x, weight, bias).chunk(2, dim=-1)
+        return {"y": stored(F.gelu(gates, approximate="tanh") * values)}
+
+    inputs = {"x": x, "weight": weight, "bias": bias}
+    out.add("linear_gated", inputs, run_gated, act=0, gated=1)
 
 
 def add_norms(out: Exporter, g: torch.Generator) -> None:
@@ -200,12 +210,6 @@ def add_small(out: Exporter, g: torch.Generator) -> None:
     v = common.as_f32(torch.tensor([0.0, 0.75, 333.3, 1000.0]))
     out.add(
         "sinusoid", {"v": v}, lambda: {"y": sinusoid(v, 16, 10000.0)}, ("f32",), max_period=10000.0
-    )
-    x = as_bf16(normal((2, 3, 12), g, 2.0))
-    out.add(
-        "gated_gelu",
-        {"x": x},
-        lambda: {"y": stored(F.gelu(x[..., :6], approximate="tanh") * x[..., 6:])},
     )
     rgb = torch.randint(0, 256, (2, 6, 6, 3), generator=g).byte()
     mask = torch.randint(0, 2, (2, 6, 6, 1), generator=g).byte()

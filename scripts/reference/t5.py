@@ -83,8 +83,8 @@ class GatedGelu(nn.Module):
         self.wo = nn.Linear(config.d_ff, config.d_model, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = F.gelu(stored(self.wi_0(x)), approximate="tanh")
-        return self.wo(stored(gate * stored(self.wi_1(x))))
+        gate = F.gelu(self.wi_0(x), approximate="tanh")
+        return self.wo(stored(gate * self.wi_1(x)))
 
 
 class FeedForwardLayer(nn.Module):

@@ -26,6 +26,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,18 @@ MUTATIONS = [
              "k = k0 + i % SPAN;", "k = i % SPAN;", "linear", "plain"),
     Mutation("row products: only a block's first outputs", "linear.cu",
              "round < c.rounds; round++", "round < 1; round++", "linear", "plain"),
+    Mutation("gated layers: gate and value swapped", "conv90_out.h",
+             "gelu_tanh(v[0]) * v[1]", "gelu_tanh(v[1]) * v[0]", "linear", "plain"),
+    Mutation("gated layers on conv80: gate and value swapped", "conv80_out.h",
+             "gelu_tanh(sums[2 * i]) * sums[2 * i + 1]", "gelu_tanh(sums[2 * i + 1]) * sums[2 * i]",
+             "linear", "80"),
+    Mutation("gated layers on conv80: a row's end is that of its sums", "conv80_out.h",
+             "store_run(v, c, at, count / 2);", "store_run(v, c, at, count);", "linear", "80"),
+    Mutation("gated layers: gates and values do not take turns", "conv.cu",
+             "p.gated ? o / 2 + o % 2 * (p.outputs / 2) : o", "o", "linear", "plain"),
+    Mutation("gated layers: biases do not take turns", "conv.cu",
+             "conv_load_host(bias, row_of_output(*p, o))", "conv_load_host(bias, o)", "linear",
+             "plain"),
     Mutation("enlarging without half-pixel centres", "pixels.cu",
              "static_cast<int64_t>(2 * i + 1) * from - size", "static_cast<int64_t>(2 * i) * from",
              "augment", "plain"),
@@ -222,9 +235,11 @@ def try_mutation(build, mutation, folder):
     text = (mutation.folder / mutation.file).read_text()
     if not mutation.fits:
         return "ERROR", f"its text occurs {text.count(mutation.before)} times"
-    # A header NAME_part.h belongs to NAME.cu, which finds the broken one beside itself.
+    # A header NAME_part.h belongs to NAME.cu; what includes it finds the broken one beside itself.
     source = mutation.folder / (mutation.source or re.sub(r"_.*\.h$", ".cu", mutation.file))
     mutant, target, program = folder / source.name, folder / "mutant.o", folder / "check"
+    for header in mutation.folder.glob("*.h"):
+        shutil.copy(header, folder)
     mutant.write_text(source.read_text())
     (folder / mutation.file).write_text(text.replace(mutation.before, mutation.after))
     library, name = PARTS[mutation.mode]

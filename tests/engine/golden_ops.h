@@ -38,7 +38,6 @@ bool ops_norm(const ops_case *c);
 bool ops_moments(const ops_case *c);
 bool ops_attention(const ops_case *c);
 bool ops_sinusoid(const ops_case *c);
-bool ops_gated_gelu(const ops_case *c);
 bool ops_mask_image(const ops_case *c);
 bool ops_philox(const ops_case *c);
 bool ops_noise(const ops_case *c);

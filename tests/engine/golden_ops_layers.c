@@ -65,11 +65,12 @@ bool ops_linear(const ops_case *c)
     const ie_dtype act = c->r->backend->act, values = vector ? IE_F32 : act;
     ie_linear_layer layer = {.spec = {.rows = x.dim[1],
                                       .inputs = weight.dim[1],
-                                      .outputs = weight.dim[0],
+                                      .outputs = ops_host(c, "y").dim[2],
                                       .x_dtype = values,
                                       .w_dtype = act,
                                       .y_dtype = values,
-                                      .act = (ie_act)ops_int(c, "act")}};
+                                      .act = (ie_act)ops_int(c, "act"),
+                                      .gated = ops_int(c, "gated")}};
     void *memory;
     OPS_NEED(ie_arena_take(&c->r->arena, &memory, ops->linear_bytes(&layer.spec), err));
     const ie_uploader up = ie_backend_uploader(c->r->backend);

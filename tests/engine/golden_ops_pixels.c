@@ -19,14 +19,6 @@ bool ops_sinusoid(const ops_case *c)
     return ops_check(c, "y", y, false);
 }
 
-bool ops_gated_gelu(const ops_case *c)
-{
-    const ie_dtype act = c->r->backend->act;
-    const ie_tensor y = ops_output(c, act, 3, ops_host(c, "y").dim);
-    OPS_NEED(ie_exec_gated_gelu(&c->r->x, y, ops_input(c, "x", act), err));
-    return ops_check(c, "y", y, c->r->bf16);
-}
-
 bool ops_mask_image(const ops_case *c)
 {
     const ie_tensor y = ops_output(c, c->r->backend->act, 4, ops_host(c, "y").dim);

@@ -125,7 +125,6 @@ void check_gather(check *t);
 void check_add_rows(check *t);
 void check_sinusoid(check *t);
 void check_embed(check *t);
-void check_gated_gelu(check *t);
 void check_mask_image(check *t);
 void check_noise(check *t);
 void check_augment(check *t);

@@ -398,17 +398,6 @@ static int embed(ie_stream *s, ie_tensor y, ie_tensor table, ie_tensor ids)
     return back(&t, code);
 }
 
-static int gated_gelu(ie_stream *s, ie_tensor y, ie_tensor x)
-{
-    (void)s;
-    trip t = {0};
-    take(&t, &y);
-    take(&t, &x);
-    int code = go(&t);
-    if (!code) code = inner->gated_gelu(stream, y, x);
-    return back(&t, code);
-}
-
 static int mask_image(ie_stream *s, ie_tensor y, ie_tensor rgb, ie_tensor mask)
 {
     (void)s;
@@ -487,7 +476,6 @@ const ie_ops *check_on_device(const ie_ops *table)
         .layer_norm = layer_norm,
         .rms_norm = rms_norm,
         .embed = embed,
-        .gated_gelu = gated_gelu,
         .mask_image = mask_image,
         .noise = noise,
         .augment = augment,

@@ -3,7 +3,7 @@
 #include "bounds.h"
 #include "check_data.h"
 
-enum { RESIDUAL = 1, IN_PLACE = 2, NO_BIAS = 4, X_F32 = 8, W_F32 = 16, Y_F32 = 32 };
+enum { RESIDUAL = 1, IN_PLACE = 2, NO_BIAS = 4, X_F32 = 8, W_F32 = 16, Y_F32 = 32, GATED = 64 };
 
 static const struct linear_case {
     const char *name;
@@ -32,91 +32,124 @@ static const struct linear_case {
     {"one output", 5, 7, 1, IE_ACT_NONE, NO_BIAS},
     {"primes", 7, 13, 11, IE_ACT_SILU, X_F32 | Y_F32},
     {"unaligned", 3, 65, 67, IE_ACT_NONE, RESIDUAL},
+    {"T5 wi", 64, 96, 70, IE_ACT_NONE, GATED | NO_BIAS},
+    {"gated, in parts", 64, 1032, 60, IE_ACT_NONE, GATED | Y_F32},
+    {"gated, in parts of few rows", 17, 1024, 24, IE_ACT_NONE, GATED},
+    {"gated primes", 7, 13, 11, IE_ACT_SILU, GATED},
+    {"gated vector", 1, 40, 12, IE_ACT_NONE, GATED | Y_F32},
 };
 
-typedef struct linear_problem {
+typedef struct linear_data {
+    ie_linear_spec spec;
     ie_linear_args args;
+    ie_tensor weight, bias;
     ie_linear *linear;
-} linear_problem;
+} linear_data;
 
 static int run(check *t, const void *self, int64_t begin, int64_t end)
 {
-    const linear_problem *p = self;
-    ie_linear_args a = p->args;
+    const linear_data *d = self;
+    ie_linear_args a = d->args;
     a.x = ie_slice(a.x, 0, begin, end);
     a.y = ie_slice(a.y, 0, begin, end);
     if (ie_present(a.residual)) a.residual = ie_slice(a.residual, 0, begin, end);
-    a.scratch = check_scratch(t, t->ops->linear_scratch(p->linear, end - begin));
-    return t->ops->linear(NULL, p->linear, &a);
+    a.scratch = check_scratch(t, t->ops->linear_scratch(d->linear, end - begin));
+    return t->ops->linear(NULL, d->linear, &a);
 }
 
-static void oracle(const ie_linear_spec *s, const ie_linear_args *a, ie_tensor weight,
-                   ie_tensor bias, check_output *y)
+/* Row o of the weight times a row of x, with bias and `residual`. */
+static approx sum_of(const linear_data *d, int64_t row, int64_t o, double residual)
 {
-    for (int64_t i = 0; i < ie_numel(y->t); i++) {
-        const int64_t row = i / s->outputs, o = i % s->outputs;
-        const double b = ie_present(bias) ? check_load(bias, o) : 0;
-        const double r = ie_present(a->residual) ? check_load(a->residual, i) : 0;
-        double sum = b + r, size = fabs(b) + fabs(r), error = 0;
-        for (int64_t k = 0; k < s->inputs; k++) {
-            const double w = check_round(s->w_dtype, check_load(weight, o * s->inputs + k));
-            approx x = check_act(s->act, (approx){check_load(a->x, row * s->inputs + k), 0});
-            /* A transformed operand may be rounded once to its own type, as in a convolution. */
-            if (s->act != IE_ACT_NONE) x = check_stored(x, s->x_dtype);
-            sum += w * x.v;
-            size += fabs(w * x.v);
-            error += fabs(w) * x.e;
-        }
-        check_expect(y, i, (approx){sum, error + check_sum_error(s->inputs + 3) * (size + error)});
+    const ie_linear_spec *s = &d->spec;
+    const double b = ie_present(d->bias) ? check_load(d->bias, o) : 0;
+    double sum = b + residual, size = fabs(b) + fabs(residual), error = 0;
+    for (int64_t k = 0; k < s->inputs; k++) {
+        const double w = check_round(s->w_dtype, check_load(d->weight, o * s->inputs + k));
+        approx x = check_act(s->act, (approx){check_load(d->args.x, row * s->inputs + k), 0});
+        /* A transformed operand may be rounded once to its own type, as in a convolution. */
+        if (s->act != IE_ACT_NONE) x = check_stored(x, s->x_dtype);
+        sum += w * x.v;
+        size += fabs(w * x.v);
+        error += fabs(w) * x.e;
     }
+    return (approx){sum, error + check_sum_error(s->inputs + 3) * (size + error)};
+}
+
+static void oracle(const linear_data *d, check_output *y)
+{
+    const int64_t outputs = d->spec.outputs;
+    const ie_tensor residual = d->args.residual;
+    for (int64_t i = 0; i < ie_numel(y->t); i++) {
+        const int64_t row = i / outputs, o = i % outputs;
+        approx v = sum_of(d, row, o, ie_present(residual) ? check_load(residual, i) : 0);
+        if (d->spec.gated) {
+            /* Neither factor is rounded to the output type; their product is one operation more. */
+            const approx gate = check_act(IE_ACT_GELU_TANH, v);
+            v = sum_of(d, row, outputs + o, 0);
+            v.e = gate.e * fabs(v.v) + (fabs(gate.v) + gate.e) * v.e;
+            v.v *= gate.v;
+            v = check_rounded(v);
+        }
+        check_expect(y, i, v);
+    }
+}
+
+static ie_linear_spec spec_of(const check *t, const struct linear_case *c)
+{
+    return (ie_linear_spec){.rows = c->rows,
+                            .inputs = c->inputs,
+                            .outputs = c->outputs,
+                            .x_dtype = c->flags & X_F32 && c->rows == 1 ? IE_F32 : t->act,
+                            .w_dtype = c->flags & W_F32 ? IE_F32 : t->act,
+                            .y_dtype = c->flags & Y_F32 ? IE_F32 : t->act,
+                            .act = c->act,
+                            .gated = c->flags & GATED};
+}
+
+/* Weights that keep sums near 1; those of a gated layer, on both tails and the bend. */
+static void make_weights(check *t, linear_data *d, bool biased)
+{
+    static const ie_dtype types[] = {IE_F32, IE_BF16, IE_F16};
+    const int64_t sums = ie_linear_sums(&d->spec), inputs = d->spec.inputs;
+    d->weight =
+        check_input(t, types[t->cases % 3], 2, (const int64_t[]){sums, inputs}, CHECK_UNIFORM);
+    check_affine(t, d->weight, 0, (d->spec.gated ? 6 : 1) / sqrt((double)inputs));
+    if (biased) d->bias = check_input(t, types[t->cases / 3 % 3], 1, &sums, CHECK_UNIFORM);
 }
 
 static void one_case(check *t, const struct linear_case *c, check_pattern pattern)
 {
     const int64_t lanes = 3;
-    const ie_linear_spec spec = {.rows = c->rows,
-                                 .inputs = c->inputs,
-                                 .outputs = c->outputs,
-                                 .x_dtype = c->flags & X_F32 && c->rows == 1 ? IE_F32 : t->act,
-                                 .w_dtype = c->flags & W_F32 ? IE_F32 : t->act,
-                                 .y_dtype = c->flags & Y_F32 ? IE_F32 : t->act,
-                                 .act = c->act};
+    linear_data d = {.spec = spec_of(t, c)};
+    const ie_linear_spec *spec = &d.spec;
     const int64_t x_dim[] = {lanes, c->rows, c->inputs}, y_dim[] = {lanes, c->rows, c->outputs};
-    const int64_t w_dim[] = {c->outputs, c->inputs};
-    static const ie_dtype types[] = {IE_F32, IE_BF16, IE_F16};
-    linear_problem p = {0};
     check_label(t, "%s, %s", c->name, check_pattern_name(pattern));
-    p.args.x = check_input(t, spec.x_dtype, 3, x_dim, pattern);
-    const ie_tensor weight = check_input(t, types[t->cases % 3], 2, w_dim, CHECK_UNIFORM);
-    check_affine(t, weight, 0, 1 / sqrt((double)c->inputs));
-    ie_tensor bias = {0};
-    if (!(c->flags & NO_BIAS)) {
-        bias = check_input(t, types[t->cases / 3 % 3], 1, &c->outputs, CHECK_UNIFORM);
-    }
+    d.args.x = check_input(t, spec->x_dtype, 3, x_dim, pattern);
+    make_weights(t, &d, !(c->flags & NO_BIAS));
     if (c->flags & IN_PLACE) {
-        p.args.y = p.args.residual = check_both(t, spec.y_dtype, 3, y_dim, CHECK_UNIFORM);
-        check_in_place(t, p.args.y);
+        d.args.y = d.args.residual = check_both(t, spec->y_dtype, 3, y_dim, CHECK_UNIFORM);
+        check_in_place(t, d.args.y);
     } else {
-        p.args.y = check_result(t, spec.y_dtype, 3, y_dim)->t;
-        if (c->flags & RESIDUAL) p.args.residual = check_input(t, spec.y_dtype, 3, y_dim, pattern);
+        d.args.y = check_result(t, spec->y_dtype, 3, y_dim)->t;
+        if (c->flags & RESIDUAL) d.args.residual = check_input(t, spec->y_dtype, 3, y_dim, pattern);
     }
-    oracle(&spec, &p.args, weight, bias, &t->output[0]);
+    oracle(&d, &t->output[0]);
 
     ie_linear *plan = NULL;
-    void *memory = check_memory(t, t->ops->linear_bytes(&spec));
+    void *memory = check_memory(t, t->ops->linear_bytes(spec));
     const int planned =
-        t->ops->linear_prepare(&plan, &spec, NULL, (ie_tensor){0}, (ie_tensor){0}, NULL);
-    const int ready = t->ops->linear_prepare(&p.linear, &spec, memory, weight, bias, NULL);
-    if (planned || ready || !plan || !p.linear) {
+        t->ops->linear_prepare(&plan, spec, NULL, (ie_tensor){0}, (ie_tensor){0}, NULL);
+    const int ready = t->ops->linear_prepare(&d.linear, spec, memory, d.weight, d.bias, NULL);
+    if (planned || ready || !plan || !d.linear) {
         check_fail(t, "prepare failed");
-    } else if (t->ops->linear_scratch(plan, lanes) != t->ops->linear_scratch(p.linear, lanes)) {
+    } else if (t->ops->linear_scratch(plan, lanes) != t->ops->linear_scratch(d.linear, lanes)) {
         check_fail(t, "planning asks for another scratch than running");
     } else {
-        check_case(t, run, &p, lanes);
+        check_case(t, run, &d, lanes);
     }
     check_forget(t, 0);
     t->ops->linear_release(plan);
-    t->ops->linear_release(p.linear);
+    t->ops->linear_release(d.linear);
 }
 
 void check_linear(check *t)

@@ -28,7 +28,6 @@ static const struct entry {
     {"add_rows", check_add_rows, false},
     {"sinusoid", check_sinusoid, false},
     {"embed", check_embed, true},
-    {"gated_gelu", check_gated_gelu, true},
     {"mask_image", check_mask_image, true},
     {"noise", check_noise, false},
     {"augment", check_augment, false},

@@ -1,5 +1,4 @@
-/* check_token.c - row sums, sinusoids, look-ups, the gated activation.
- * SPDX-License-Identifier: Apache-2.0 */
+/* check_token.c - row sums, sinusoids, look-ups. SPDX-License-Identifier: Apache-2.0 */
 #include "bounds.h"
 
 enum { LANES = 3, SLOTS = 5 };
@@ -106,34 +105,5 @@ void check_embed(check *t)
             embed_case(t, shapes[i], t->act, (check_pattern)k);
         }
         embed_case(t, shapes[i], IE_F32, CHECK_UNIFORM); /* whatever the activations are */
-    }
-}
-
-static int run_gated(check *t, const void *self, int64_t begin, int64_t end)
-{
-    const row_problem *p = self;
-    return t->ops->gated_gelu(NULL, ie_slice(p->y, 0, begin, end), ie_slice(p->x, 0, begin, end));
-}
-
-void check_gated_gelu(check *t)
-{
-    static const int64_t shapes[][2] = {{1, 1}, {7, 13}, {17, 256}, {2, 1024}};
-    for (int i = 0; i < 4 * CHECK_PATTERNS; i++) {
-        const int64_t tokens = shapes[i / CHECK_PATTERNS][0], width = shapes[i / CHECK_PATTERNS][1];
-        const check_pattern pattern = (check_pattern)(i % CHECK_PATTERNS);
-        row_problem p = {0};
-        check_label(t, "%lldx%lld, %s", (long long)tokens, (long long)width,
-                    check_pattern_name(pattern));
-        p.x = check_input(t, t->act, 3, (const int64_t[]){LANES, tokens, 2 * width}, pattern);
-        if (pattern == CHECK_UNIFORM) check_affine(t, p.x, 0, 6); /* both tails and the bend */
-        check_output *y = check_result(t, t->act, 3, (const int64_t[]){LANES, tokens, width});
-        p.y = y->t;
-        for (int64_t k = 0; k < LANES * tokens * width; k++) {
-            const int64_t row = k / width * 2 * width + k % width;
-            const double value = check_load(p.x, row + width);
-            const approx gate = check_act(IE_ACT_GELU_TANH, (approx){check_load(p.x, row), 0});
-            check_expect(y, k, (approx){gate.v * value, gate.e * fabs(value)});
-        }
-        check_case(t, run_gated, &p, LANES);
     }
 }

@@ -169,6 +169,25 @@ static void linear_multiplies_rows_by_the_transposed_weight(void **state)
     free(memory);
 }
 
+static void a_gated_layer_has_its_gates_first(void **state)
+{
+    (void)state;
+    const ie_ops *ops = ie_ref_ops();
+    float x[] = {1, 2}, w[] = {1, 0, 0, -1, 4, 3, 60, 20}, bias[] = {0, 0, 0, 0}, y[2];
+    const ie_linear_spec spec = {.rows = 1, .inputs = 2, .outputs = 2, .gated = true};
+    ie_linear *linear = NULL;
+    void *memory = malloc(ops->linear_bytes(&spec));
+    assert_int_equal(ops->linear_prepare(&linear, &spec, memory, f32(w, 2, DIM(4, 2)),
+                                         f32(bias, 1, DIM(4)), NULL),
+                     0);
+    const ie_linear_args a = {.x = f32(x, 3, DIM(1, 1, 2)), .y = f32(y, 3, DIM(1, 1, 2))};
+    assert_int_equal(ops->linear(NULL, linear, &a), 0);
+    /* gelu_tanh of 1 and -2, times 10 and 100 */
+    assert_floats(y, (const double[]){8.4119199060827670, -4.540230591222544}, 2);
+    ops->linear_release(linear);
+    free(memory);
+}
+
 static void attend(ie_attention_args *a)
 {
     a->scratch = malloc(ie_ref_ops()->attention_scratch(a));
@@ -249,6 +268,7 @@ int main(void)
         cmocka_unit_test(film_scales_first_and_shifts_then),
         cmocka_unit_test(resampling_comes_after_the_activation),
         cmocka_unit_test(linear_multiplies_rows_by_the_transposed_weight),
+        cmocka_unit_test(a_gated_layer_has_its_gates_first),
         cmocka_unit_test(attention_weighs_text_and_image_keys_together),
         cmocka_unit_test(norms_of_rows_have_their_known_values),
         cmocka_unit_test(moments_survive_a_large_mean),
