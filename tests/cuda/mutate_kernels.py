@@ -164,10 +164,11 @@ MUTATIONS = [
 ]
 
 ENVIRONMENTS = {
-    "plain": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy"},
+    "plain": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy", "IE_TEST_RUNS": "1"},
     "random": {"CUDASIM_SCHED": "rand", "CUDASIM_ASYNC": "rand", "CUDASIM_SEED": "5"},
     "races": {"CUDASIM_SCHED": "rand", "CUDASIM_ASYNC": "rand", "CUDASIM_SEED": "2"},
-    "80": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy", "CUDASIM_ARCH": "80"},
+    "80": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy", "CUDASIM_ARCH": "80",
+           "IE_TEST_RUNS": "1"},
     "host": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy"},
 }
 

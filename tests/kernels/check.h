@@ -2,8 +2,9 @@
  *
  * A check of one operation makes tensors, says what every output element should be and how far off
  * honest arithmetic may be, and hands a callback to check_case. check_case runs it with 1, 2 and 3
- * threads and then lane by lane, and demands: every element within its bound, the same bits every
- * time, no write outside the result, no input changed, scratch used within the size asked for.
+ * threads (as many as `runs`) and then lane by lane, and demands: every element within its bound,
+ * the same bits every time, no write outside the result, no input changed, scratch used within the
+ * size asked for.
  *
  * To add an operation: write its check_<op>.c and give it a line in check_ops.c.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -37,6 +38,7 @@ typedef struct check {
     const ie_ops *ops;
     uint64_t random; /* state of the generator */
     ie_dtype act;    /* the activation type of the current case */
+    int runs;        /* of a case with all its lanes */
     check_buffer buffer[CHECK_MAX_BUFFERS];
     int buffers;
     check_output output[CHECK_MAX_OUTPUTS];

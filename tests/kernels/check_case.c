@@ -120,10 +120,12 @@ void check_case(check *t, check_run run, const void *self, int64_t lanes)
         if (!saved[k]) abort();
         memcpy(saved[k], t->output[k].t.data, bytes);
     }
-    for (int n = 2; n <= 3; n++) {
+    for (int n = 2; n <= t->runs; n++) {
+        char how[40];
+        (void)snprintf(how, sizeof how, "in run %d, with as many threads", n);
         omp_set_num_threads(n);
         call(t, run, self, 0, lanes);
-        same_bits(t, saved, 0, lanes, n == 2 ? "with 2 threads" : "with 3 threads");
+        same_bits(t, saved, 0, lanes, how);
     }
     omp_set_num_threads(threads);
     for (int64_t lane = 0; lane < lanes && lanes > 1; lane++) {

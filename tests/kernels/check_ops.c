@@ -2,6 +2,8 @@
  *
  * check_ref                 all operations            check_cpu conv linear     some of them
  * IE_TEST_SEED=7 check_cpu  another draw of the data (the seed in use is printed)
+ * IE_TEST_RUNS=1 check_cuda all lanes once, not with 1, 2 and 3 threads: for the simulator, which
+ *                           has none, in an order that is always the same
  *
  * A verdict names the worst error as a multiple of its bound, and the case it belongs to: above 1
  * is a failure. Bounds come from bounds.h; one that has to be loosened is a finding to explain.
@@ -49,6 +51,12 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+static int runs_wanted(void)
+{
+    const char *text = getenv("IE_TEST_RUNS");
+    return text ? (int)strtol(text, NULL, 10) : 3;
+}
+
 static bool run_entry(const struct entry *entry, const ie_ops *table, ie_dtype act, uint64_t seed)
 {
     check *t = calloc(1, sizeof *t);
@@ -57,6 +65,7 @@ static bool run_entry(const struct entry *entry, const ie_ops *table, ie_dtype a
     t->ops = table;
     t->random = seed;
     t->act = act;
+    t->runs = runs_wanted();
     entry->run(t);
     const bool good = t->failures == 0 && t->cases > 0;
     printf("%-4s %-11s %-4s %4d cases %6.2f s  worst %.3g of the bound (%s)\n",
