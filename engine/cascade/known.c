@@ -18,7 +18,7 @@ static void one_pixel(uint8_t known[4], const uint8_t *rgb, const uint8_t *fill,
         }
     }
     for (size_t c = 0; c < 3; c++)
-        known[c] = any ? 0 : (uint8_t)((2 * sum[c] + pixels) / (2 * pixels));
+        known[c] = (uint8_t)(any ? 0 : (2 * sum[c] + pixels) / (2 * pixels));
     known[3] = any;
 }
 
