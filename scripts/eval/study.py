@@ -53,7 +53,6 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         "8": ["--steps", "8"],
         "16": ["--steps", "16"],
         "64": ["--steps", "64"],
-        "128": ["--steps", "128"],
     },
     "releases": {},
     "masking": {},
