@@ -7,8 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import copy
-import math
 import json
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
