@@ -146,6 +146,7 @@ class TrainingConfig:
     tone: float  # of the low-resolution image: its colours shift by up to this, of 1 = 127.5 levels
     grain: float  # of the low-resolution image where it is masked: noise of up to this deviation
     time_power: float  # t = u^time_power, u from U(0, 1): 1 is uniform, less is more noise
+    multiscale: int  # how often the loss is taken again at half the side; 0: at full size alone
     precision: str
     seed: int
     source: dict[str, Any]  # the file as it was read, to be stored and exported
@@ -163,7 +164,7 @@ class TrainingConfig:
     @staticmethod
     def parse(data: dict[str, Any], where: str) -> "TrainingConfig":
         defaults = {"conditioning": "learned", "augmentation": 1, "tone": 0, "grain": 0,
-                    "time_power": 1}  # fmt: skip
+                    "time_power": 1, "multiscale": 0}  # fmt: skip
         data = {**defaults, **data}
         source = copy.deepcopy(data)
         sections = {
@@ -202,6 +203,8 @@ class TrainingConfig:
         require(0 <= self.tone <= 1, where, "tone is not in 0 .. 1")
         require(0 <= self.grain <= 1, where, "grain is not in 0 .. 1")
         require(0 < self.time_power <= 2, where, "time_power is not in (0, 2]")
+        halved = self.multiscale >= 0 and self.side % 2**self.multiscale == 0
+        require(halved, where, f"{self.side} cannot be halved {self.multiscale} times (multiscale)")
         unet, data = self.unet, self.data
         if self.conditioning == "fixed":
             chain = unet.conditioning

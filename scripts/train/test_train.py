@@ -454,6 +454,20 @@ class StageTest(Trainer):
         grain[..., 4:10, 4:10] = 0
         self.assertEqual(grain.abs().max().item(), 0)
 
+    def test_at_half_the_side_detail_vanishes_and_tones_count(self) -> None:
+        weight = torch.ones(2, 1, 8, 8)
+        weight[:, :, :, 4:] = 0.5
+        tone = torch.full((2, 3, 8, 8), 0.3)
+        detail = 0.3 * (1 - 2.0 * (torch.arange(8) % 2)).expand(2, 3, 8, 8)
+        for error, whole, parts in ((tone, 0.09, 0.09), (detail, 0.09, 0.09 / 7)):
+            self.assertAlmostEqual(stage.squared_error(error, weight, 0).item(), whole, places=6)
+            self.assertAlmostEqual(stage.squared_error(error, weight, 2).item(), parts, places=6)
+        error = torch.zeros(1, 1, 4, 4)
+        error[..., :2, :2] = 1
+        weight = torch.tensor([4.0, 1.0]).repeat_interleave(2).expand(1, 1, 4, 4)
+        expected = (4 * 4 / 40 + 2 * 4 / 10) / 3
+        self.assertAlmostEqual(stage.squared_error(error, weight, 1).item(), expected, places=6)
+
     def test_starting_from_a_plain_network_begins_as_that_network(self) -> None:
         parsed = self.config("sr-256")
         source = copy.deepcopy(parsed.unet)
