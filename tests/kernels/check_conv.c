@@ -53,8 +53,9 @@ static const conv_case cases[] = {
     {"wide", 4, 4, {256, 0}, 128, 3, 1, 1, 32, SILU, IE_SAME, IE_SAME, FILM | RESIDUAL | MOMENTS},
     {"level", 16, 16, {96, 0}, 96, 3, 1, 1, 32, SILU, IE_SAME, IE_SAME, FILM | RESIDUAL | MOMENTS},
     /* outer levels of the enlargers, which a backend may norm on load: tiles that hang over both
-     * edges; two sources, with groups across them; each width of tile of conv90_norm.cu */
-    {"outer", 18, 23, {64, 0}, 64, 3, 1, 1, 32, SILU, IE_SAME, IE_SAME, MOMENTS | HOSTILE},
+     * edges; two sources, with groups across them; one group; each width of tile of
+     * conv90_norm.cu */
+    {"outer", 18, 23, {64, 0}, 64, 3, 1, 1, 1, SILU, IE_SAME, IE_SAME, MOMENTS | HOSTILE},
     {"outer in place",
      17,
      16,
@@ -98,7 +99,7 @@ static const conv_case cases[] = {
      FILM | RESIDUAL | MOMENTS},
     {"up conv1", 4, 4, {32, 0}, 32, 3, 1, 1, 8, SILU, IE_UP2, IE_SAME, MOMENTS},
     {"up conv2", 8, 8, {32, 0}, 32, 3, 1, 1, 8, SILU, IE_SAME, IE_UP2, FILM | RESIDUAL | MOMENTS},
-    {"concat up", 4, 4, {24, 16}, 16, 3, 1, 1, 8, SILU, IE_UP2, IE_SAME, 0},
+    {"concat up", 4, 4, {24, 16}, 16, 3, 1, 1, 1, SILU, IE_UP2, IE_SAME, 0},
     /* shortcuts */
     {"shortcut", 8, 8, {96, 64}, 64, 1, 1, 0, 0, NONE, IE_SAME, IE_SAME, 0},
     {"shortcut in place",
