@@ -143,7 +143,7 @@ class TrainingConfig:
     record: RecordConfig
     conditioning: str  # learned, or fixed: an average that is not trained
     augmentation: float  # of the low-resolution image: levels from U(0, this); 1 is published
-    tone: float  # of the low-resolution image: its colours shift by up to this, of 1 = 127.5 levels
+    tone: float  # of the low-resolution image where it is masked: off by up to twice this, smoothly
     grain: float  # of the low-resolution image where it is masked: noise of up to this deviation
     time_power: float  # t = u^time_power, u from U(0, 1): 1 is uniform, less is more noise
     multiscale: int  # how often the loss is taken again at half the side; 0: at full size alone
