@@ -143,7 +143,6 @@ class TrainingConfig:
     record: RecordConfig
     conditioning: str  # learned, or fixed: an average that is not trained
     augmentation: float  # of the low-resolution image: levels from U(0, this); 1 is published
-    tone: float  # of the low-resolution image where it is masked: off by up to twice this, smoothly
     grain: float  # of the low-resolution image where it is masked: noise of up to this deviation
     time_power: float  # t = u^time_power, u from U(0, 1): 1 is uniform, less is more noise
     multiscale: int  # how often the loss is taken again at half the side; 0: at full size alone
@@ -163,7 +162,7 @@ class TrainingConfig:
 
     @staticmethod
     def parse(data: dict[str, Any], where: str) -> "TrainingConfig":
-        defaults = {"conditioning": "learned", "augmentation": 1, "tone": 0, "grain": 0,
+        defaults = {"conditioning": "learned", "augmentation": 1, "grain": 0,
                     "time_power": 1, "multiscale": 0}  # fmt: skip
         data = {**defaults, **data}
         source = copy.deepcopy(data)
@@ -200,7 +199,6 @@ class TrainingConfig:
         choice(self.precision, ("f32", "bf16"), f"{where}: precision")
         choice(self.conditioning, ("learned", "fixed"), f"{where}: conditioning")
         require(0 < self.augmentation <= 1, where, "augmentation is not in (0, 1]")
-        require(0 <= self.tone <= 1, where, "tone is not in 0 .. 1")
         require(0 <= self.grain <= 1, where, "grain is not in 0 .. 1")
         require(0 < self.time_power <= 2, where, "time_power is not in (0, 2]")
         halved = self.multiscale >= 0 and self.side % 2**self.multiscale == 0

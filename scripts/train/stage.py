@@ -24,7 +24,6 @@ from .text import TextSide
 
 NOISE, VALIDATION = 3, 4  # streams of random numbers, after those of data.py
 FIRST = 0.03  # share of the samples at t = 1
-BLOTCH = 6  # low-resolution pixels between the places where tones are off by amounts of their own
 
 
 # ---- the network --------------------------------------------------------------------------------
@@ -198,18 +197,11 @@ def augmentations(
 def as_made(
     config: TrainingConfig, small: Tensor, mask: Tensor, numbers: torch.Generator
 ) -> Tensor:
-    """The image [N, 3, h, w] as the stage before may make it where it is masked: of other tones,
-    one for all of it and one that changes from place to place, each of up to a share from
-    U(0, tone); and with the grain of few training samples, of a deviation from U(0, grain)."""
-    count, side = len(small), small.shape[-1]
-    masked = reduce(mask, side)
-    knots = side // BLOTCH + 2
-    one, places = (torch.rand((count, 3, n, n), generator=numbers) * 2 - 1 for n in (1, knots))
-    shift = one + F.interpolate(places, size=(side, side), mode="bilinear", align_corners=True)
-    share, deviation = torch.rand((2, count, 1, 1, 1), generator=numbers)
-    speckles = deviation * torch.randn(small.shape, generator=numbers)
-    change = config.tone * share * shift + config.grain * speckles
-    return small + masked * change.to(small.device)
+    """The image [N, 3, h, w] as the stage before may make it: where it is masked with the grain of
+    few training samples, of a deviation from U(0, grain)."""
+    deviation = config.grain * torch.rand((len(small), 1, 1, 1), generator=numbers)
+    speckles = (deviation * torch.randn(small.shape, generator=numbers)).to(small.device)
+    return small + reduce(mask, small.shape[-1]) * speckles
 
 
 def make_inputs(
@@ -231,7 +223,7 @@ def make_inputs(
     if config.unet.low_resolution:
         scale, spread, v_aug = columns(augmentations(config, count, host), target)
         small = reduce(image, config.side * config.unet.low_resolution // config.unet.resolution)
-        if config.tone or config.grain:
+        if config.grain:
             small = as_made(config, small, mask, host)
         large = F.interpolate(small, size=target.shape[2:], mode="bilinear", align_corners=False)
         added = torch.randn(target.shape, generator=noise, device=device)
