@@ -7,7 +7,7 @@
  * any kernel writes. It has to be every kernel: one that ended without having waited would let the
  * next one go on while the one before still runs (tests/cuda/check_executed.py, and the simulator).
  * And no parameter is __restrict__: a load that the compiler takes for one of constants
- * (ld.global.nc) may be moved before the wait, or find what lay there (tests/cuda/check_ptxas.py).
+ * (ld.global.nc) may be moved before the wait, or find what lay there (tests/cuda/check_ptx.py).
  *
  * What is kept belongs to the calling thread and is read right after the failure
  * (engine/backend/backend_cuda.c). SPDX-License-Identifier: Apache-2.0 */

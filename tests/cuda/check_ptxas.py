@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """check_ptxas - what the assembler says of every kernel of the CUDA backend.
 
-    tests/cuda/check_ptxas.py [--targets 80,90a,120] [--show] [FILE.cu ...]
+    tests/cuda/check_ptxas.py [--targets 80,90a,120] [--ptx FOLDER] [--show] [FILE.cu ...]
+    tests/cuda/check_ptxas.py --log FILE [--show]
 
 Compiles the files of kernels/cuda/sources.cmake (or those given) for each target, which needs nvcc
 and no GPU, and demands of every kernel: no spilled register, no stack, no warning of the C75xx
-kind (wgmma that waits for nothing), and no more registers than kernels/cuda/registers.txt allows;
-for sm_90 and later also, of its PTX, that no global memory is touched before griddepcontrol.wait,
-and none by ld.global.nc (kernels/cuda/launch.h).
---show prints the numbers, a row per kernel and target, in the form of that file.
+kind (wgmma that waits for nothing), and no more registers than kernels/cuda/registers.txt allows.
+--ptx takes PTX that was made before, a FILE.ptx for each FILE.cu, and only assembles it: PTX runs
+on its own target and on later ones. --log reads what a build with -Xptxas -v has said, instead.
+--show prints the numbers, a row per kernel, in the form of registers.txt.
 
     0  all is well     1  it is not     2  usage     77  SKIP: no nvcc
 
@@ -61,28 +62,33 @@ def plain_name(symbol):
     return re.split(r"[ :]", full)[-1]
 
 
-def compile_file(nvcc, source, target):
+def nvcc():
+    return shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+
+
+def assembled(source, target, ptx):
+    """The exit code of nvcc for a file, and what ptxas said; with a folder of PTX, of that."""
+    flags = ["-std=c++17", "-O3", "-diag-suppress", "177", f"-I{ROOT / 'kernels'}"]
+    if ptx:
+        source, flags = ptx / f"{source.stem}.ptx", []
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [nvcc, "-O3", "-std=c++17", f"-gencode=arch=compute_{target},code=sm_{target}",
-             "-Xptxas", "-v", "-diag-suppress", "177", "-Wno-deprecated-gpu-targets",
-             f"-I{ROOT / 'kernels'}", "--keep", "--keep-dir", folder, "-c", str(source), "-o",
-             f"{folder}/out.o"], text=True, capture_output=True)
-        ptx = "".join(path.read_text() for path in Path(folder).glob("*.ptx"))
-    return done.returncode, done.stdout + done.stderr, ptx
+            [nvcc(), *flags, f"-arch=sm_{target}", "-Wno-deprecated-gpu-targets", "-Xptxas", "-v",
+             "-cubin", str(source), "-o", f"{folder}/out.cubin"], text=True, capture_output=True)
+    return done.returncode, done.stdout + done.stderr
 
 
-def uses_in(said, target):
+def uses_in(said):
     """What ptxas reports, an entry per kernel; functions that are called have no spills."""
     found = []
     kernel = None
     for line in said.splitlines():
-        entry = re.search(r"Compiling entry function '(\S+)'", line)
+        entry = re.search(r"Compiling entry function '(\S+)' for 'sm_(\w+)'", line)
         stack = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill "
                           r"loads", line)
         used = re.search(r"Used (\d+) registers", line)
         if entry:
-            kernel = Use(plain_name(entry.group(1)), target, 0, 0, 0)
+            kernel = Use(plain_name(entry.group(1)), entry.group(2), 0, 0, 0)
         elif stack and kernel:
             kernel.stack = int(stack.group(1))
             kernel.spills = int(stack.group(2)) + int(stack.group(3))
@@ -93,42 +99,26 @@ def uses_in(said, target):
     return found
 
 
-# An instruction on memory that other grids see: it names it, or none, which may be any.
-TOUCH = re.compile(r"\b(?:ld|st|atom|red|cp|prefetch)\S*\.global\S*|"
-                   r"\b(?:ld|st|atom|red)\.(?!\S*(?:param|shared|const|local))\S+")
-
-
-def hasty(source, ptx, target):
-    """Sentences about kernels that touch what the grid before may still write."""
-    if int(re.match(r"\d+", target).group()) < 90:
-        return
-    for entry in re.finditer(r"\.entry (\w+)(.*?)\n\}", ptx, flags=re.S):
-        if not TOUCH.search(entry.group(2)):
-            continue  # no body on this chip
-        where = f"{plain_name(entry.group(1))} ({source.name}, sm_{target})"
-        before, wait, _ = entry.group(2).partition("griddepcontrol.wait")
-        early = TOUCH.search(before)
-        if "ld.global.nc" in entry.group(2):
-            yield f"{where} reads by ld.global.nc"
-        if not wait:
-            yield f"{where} never waits for the grid before"
-        elif early:
-            yield f"{where} has {early.group()} before griddepcontrol.wait"
-
-
-def complaints(source, said, uses, allowed):
-    """Sentences about what is wrong in one file on one target."""
+def complaints(said, uses, allowed):
+    """Sentences about what is wrong in what ptxas said."""
     for line in said.splitlines():
         if re.search(r"\bC75\d\d\b|[Ww]arning", line):
             yield line.strip()
     for use in uses:
-        where = f"{use.kernel} ({source.name}, sm_{use.target})"
+        where = f"{use.kernel} (sm_{use.target})"
         if use.spills or use.stack:
             yield f"{where} spills {use.spills} bytes and has a stack of {use.stack}"
         if use.kernel not in allowed:
             yield f"{where} uses {use.registers} registers and is not in registers.txt"
         elif use.registers > allowed[use.kernel]:
             yield f"{where} uses {use.registers} registers, allowed are {allowed[use.kernel]}"
+
+
+def absent(uses, allowed):
+    """Sentences about kernels of registers.txt that ptxas has not spoken of on each target."""
+    for target in sorted({use.target for use in uses}):
+        for kernel in sorted(allowed.keys() - {use.kernel for use in uses if use.target == target}):
+            yield f"ptxas has said nothing of {kernel} (sm_{target})"
 
 
 def most(uses):
@@ -139,35 +129,42 @@ def most(uses):
     return table
 
 
+def assemble(arguments):
+    """All that is said of the files, and sentences about those that do not compile."""
+    everything, wrong = "", []
+    for source in arguments.files or sources():
+        for target in arguments.targets.split(","):
+            code, said = assembled(source, target, arguments.ptx)
+            everything += said
+            if code:
+                wrong.append(f"{source.name} does not compile for sm_{target}:\n{said[-4000:]}")
+    return everything, wrong
+
+
 def main():
     parser = argparse.ArgumentParser(description="what ptxas says of the kernels")
     parser.add_argument("--targets", default="80,90a,120")
+    parser.add_argument("--ptx", type=Path, metavar="FOLDER")
+    parser.add_argument("--log", type=Path, metavar="FILE")
     parser.add_argument("--show", action="store_true")
-    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE.cu")
     arguments = parser.parse_args()
-    nvcc = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
-    if not nvcc:
+    if not arguments.log and not nvcc():
         print("SKIP: nvcc is not installed")
         return 77
-    allowed = limits()
-    bad, everything = 0, []
-    for source in arguments.files or sources():
-        for target in arguments.targets.split(","):
-            code, said, ptx = compile_file(nvcc, source, target)
-            uses = uses_in(said, target)
-            everything += uses
-            if code:
-                print(f"{source.name} does not compile for sm_{target}:\n{said[-4000:]}")
-                bad += 1
-            for sentence in (*complaints(source, said, uses, allowed),
-                             *hasty(source, ptx, target)):
-                print(sentence, flush=True)
-                bad += 1
+    said, wrong = (arguments.log.read_text(), []) if arguments.log else assemble(arguments)
+    uses, allowed = uses_in(said), limits()
+    wrong += complaints(said, uses, allowed)
+    if not arguments.files:
+        wrong += absent(uses, allowed)
+    for sentence in wrong:
+        print(sentence)
     if arguments.show:
-        for kernel, registers in most(everything).items():
+        for kernel, registers in most(uses).items():
             print(f"{kernel:28} {registers}")
-    print(f"{len(everything)} kernels on targets {arguments.targets}, {bad} complaints")
-    return 1 if bad or not everything else 0
+    targets = ", ".join(sorted({f"sm_{use.target}" for use in uses})) or "no target"
+    print(f"{len(uses)} kernels on {targets}, {len(wrong)} complaints")
+    return 1 if wrong or not uses else 0
 
 
 if __name__ == "__main__":
