@@ -54,8 +54,10 @@ if(IE_CUDA)
   if(NOT CMAKE_CUDA_COMPILER)
     message(FATAL_ERROR "nvcc is missing (the CUDA backend): install the CUDA toolkit, or configure without IE_CUDA")
   endif()
+  # Machine code runs on chips of its major version that are not older, but that of 90a on 9.0 alone; PTX of 10.0 is
+  # compiled by the driver of any later chip: 11.0, or one that this toolkit does not know.
   if(NOT CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 120)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 100 120-real)
   endif()
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """check_ptxas - what the assembler says of every kernel of the CUDA backend.
 
-    tests/cuda/check_ptxas.py [--targets 80,90a,120] [--ptx FOLDER] [--show] [FILE.cu ...]
+    tests/cuda/check_ptxas.py [--targets 80,90a,100,120] [--ptx FOLDER] [--show] [FILE.cu ...]
     tests/cuda/check_ptxas.py --log FILE [--show]
 
 Compiles the files of kernels/cuda/sources.cmake (or those given) for each target, which needs nvcc
@@ -42,6 +42,13 @@ def sources():
     text = (KERNELS / "sources.cmake").read_text()
     names = re.search(r"set\(ie_cuda_sources\s+([^)]*)\)", text).group(1).split()
     return [KERNELS / name for name in names if (KERNELS / name).exists()]
+
+
+def built_for():
+    """The targets of a build that is not told any."""
+    text = (ROOT / "cmake/IeDependencies.cmake").read_text()
+    words = re.search(r"set\(CMAKE_CUDA_ARCHITECTURES ([^)]*)\)", text).group(1).split()
+    return ",".join(word.split("-")[0] for word in words)
 
 
 def limits():
@@ -143,7 +150,7 @@ def assemble(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description="what ptxas says of the kernels")
-    parser.add_argument("--targets", default="80,90a,120")
+    parser.add_argument("--targets", default=built_for(), help="default: %(default)s")
     parser.add_argument("--ptx", type=Path, metavar="FOLDER")
     parser.add_argument("--log", type=Path, metavar="FILE")
     parser.add_argument("--show", action="store_true")
