@@ -11,7 +11,8 @@
  * editing, minus what it was before the engine existed, with the caller's pixels in place; it is
  * set against what ie_engine_describe tells: weights, workspace, requests, libraries. A process
  * that opens the engine, edits and ends is what a user runs, so a run of this program makes one
- * call of ie_edit. SPDX-License-Identifier: Apache-2.0 */
+ * call of ie_edit. It ends with the ie_status (2 is also a wrong command line).
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "imagen_editor.h"
 #include "timing.h"
 

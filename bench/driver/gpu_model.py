@@ -63,15 +63,16 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--layers", type=int, default=2)
     options = parser.parse_args()
+    device = "cuda" if options.device.startswith("cuda") else "cpu"  # PyTorch's; ours can be ref
     options.output.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(options.source / "cascade.json", options.output / "cascade.json")
     shutil.copytree(TOKENIZER, options.output / "tokenizer", dirs_exist_ok=True)
     for path in sorted(options.source.glob("*/config.json")):
         part = path.parent.name
         if part == "text_encoder":
-            make_text(path.parent, options.output / part, options.device, options.layers)
+            make_text(path.parent, options.output / part, device, options.layers)
         else:
-            make_stage(path.parent, options.output / part, options.device)
+            make_stage(path.parent, options.output / part, device)
         print(f"made {options.output / part}", flush=True)
 
 

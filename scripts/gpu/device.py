@@ -9,26 +9,39 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import ledger, pack, results
 from .run import Failed, Late, Run, Skip
 
 ROOT = ledger.ROOT
-BUILD = ROOT / "build" / "gpu"
-MODELS = ROOT / "out" / "gpu_models"
 VECTORS = ROOT / "tests" / "cudasim" / "golden" / "ptx.bin"
-README, RESULTS = ROOT / "bench" / "README.md", ROOT / "bench" / "results"
 
 LADDER = ["test_golden_ops", "test_networks", "test_steps", "test_edit", "test_conditioning",
           "test_unet_properties"]
 TARGETS = ["check_cuda", *LADDER, "ptx_vectors", "bench_ops", "bench_step", "bench_edit"]
 STEPS = ["build", "kernels", "ladder", "sanitizer", "vectors", "operations", "record", "models",
          "steps", "edits", "compile"]
-STAGES = ["base-64", "sr-1024", "sr-256"]
-LANES = ["1", "2", "8", "16"]
-# What torch.compile gets the remaining time for, in this order.
-COMPILED = [(stage, lanes) for lanes in ("1", "16", "2", "8") for stage in STAGES]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the steps work with; a rehearsal has its own."""
+
+    build: Path = ROOT / "build" / "gpu"
+    models: Path = ROOT / "out" / "gpu_models"
+    results: Path = ROOT / "bench" / "results"
+    readme: Path = ROOT / "bench" / "README.md"
+    ledger: Path = ledger.LEDGER
+    source: Path = ROOT / "examples" / "imagen-full"  # configurations of the models
+    device: str = "cuda"
+    rows: str = "full"  # of gpu_rows.py
+    stages: tuple[str, ...] = ("base-64", "sr-1024", "sr-256")
+    lanes: tuple[str, ...] = ("1", "2", "8", "16")
+    steps_s: int = 16  # of passes of a stage
+    requests: tuple[int, ...] = (1, 8)
+    patience: int = 1  # times the limits of what is timed
 
 
 def configure(build: Path, packed: Path, architectures: str) -> list[str]:
@@ -36,7 +49,7 @@ def configure(build: Path, packed: Path, architectures: str) -> list[str]:
     return ["cmake", "-G", "Ninja", "-B", str(build), "-S", str(ROOT), "-DCMAKE_BUILD_TYPE=Release",
             "-DBUILD_SHARED_LIBS=OFF", "-DIE_CUDA=ON", "-DIE_ONEDNN=OFF", "-DIE_JPEG=OFF",
             "-DIE_WEBP=OFF", f"-DCMAKE_CUDA_ARCHITECTURES={architectures}-real",
-            "-DCMAKE_CUDA_FLAGS=-lineinfo", f"-DCMAKE_CUDA_COMPILER={nvcc()}",
+            "-DCMAKE_CUDA_FLAGS=-lineinfo -Xptxas=-v", f"-DCMAKE_CUDA_COMPILER={nvcc()}",
             *pack.options(packed)]
 
 
@@ -66,45 +79,58 @@ def commit() -> str:
     return said.stdout.strip() or "unknown"
 
 
+def build(run: Run, folder: Path, packed: Path, arch: str, limit: float) -> None:
+    """TARGETS and the program of golden vectors; what ptxas says of the kernels is in build.out."""
+    run.command("configure", configure(folder, packed, arch), limit)
+    run.together({
+        "build": ["cmake", "--build", str(folder), "--target", *TARGETS],
+        "vectors-build": [
+            str(nvcc()), "-O2", "-std=c++17", f"-gencode=arch=compute_{arch},code=sm_{arch}",
+            f"-I{ROOT / 'kernels'}", f"-I{ROOT / 'kernels' / 'cuda'}",
+            str(ROOT / "tests" / "cudasim" / "ptx_vectors.cu"), "-o",
+            str(run.out / "ptx_vectors")],
+    }, limit)
+
+
 class Device:
     """The steps share what was measured."""
 
-    def __init__(self, run: Run, packed: Path, collect: Path | None):
-        self.run, self.packed, self.collect = run, packed, collect
-        self.card = card()
+    def __init__(self, run: Run, packed: Path, collect: Path | None, found: dict[str, str],
+                 place: Place = Place()):
+        """`found`: what `card` says."""
+        self.run, self.packed, self.collect, self.place = run, packed, collect, place
+        self.arch = found["arch"]
         now = time.gmtime()
-        self.facts = {"card": self.card["card"], "driver": self.card["driver"],
+        self.facts = {"card": found["card"], "driver": found["driver"],
                       "commit": commit(), "date": time.strftime("%Y-%m-%d", now),
                       "run": time.strftime("%Y%m%dT%H%M%S", now)}
-        self.file = RESULTS / f"{results.slug(self.card['card'])}.jsonl"
+        self.file = place.results / f"{results.slug(found['card'])}.jsonl"
         self.errors: dict[str, float] = {}
         self.models: subprocess.Popen | None = None
         run.after = self.keep
 
     # ---- building ----------------------------------------------------------------------------
 
-    def build(self) -> str:
+    def program(self, name: str) -> str:
+        return str(self.place.build / name)
+
+    def begin_models(self) -> None:
         self.models = self.run.start("models", [
-            sys.executable, "-m", "driver.gpu_model", "--output", str(MODELS)])
-        self.run.command("configure", configure(BUILD, self.packed, self.card["arch"]), 60)
-        arch = self.card["arch"]
-        self.run.together({
-            "build": ["cmake", "--build", str(BUILD), "--target", *TARGETS],
-            "vectors-build": [
-                str(nvcc()), "-O2", "-std=c++17", f"-gencode=arch=compute_{arch},code=sm_{arch}",
-                f"-I{ROOT / 'kernels'}", f"-I{ROOT / 'kernels' / 'cuda'}",
-                str(ROOT / "tests" / "cudasim" / "ptx_vectors.cu"), "-o",
-                str(self.run.out / "ptx_vectors")],
-        }, 200)
-        return f"{self.card['card']}, sm_{arch}"
+            sys.executable, "-m", "driver.gpu_model", "--output", str(self.place.models),
+            "--source", str(self.place.source), "--device", self.place.device])
+
+    def build(self) -> str:
+        self.begin_models()
+        build(self.run, self.place.build, self.packed, self.arch, 200)
+        return f"{self.facts['card']}, sm_{self.arch}"
 
     # ---- right -------------------------------------------------------------------------------
 
     def kernels(self) -> str:
         try:
-            self.run.command("check_cuda", [str(BUILD / "tests/kernels/check_cuda")], 90)
+            self.run.command("check_cuda", [self.program("tests/kernels/check_cuda")], 90)
         finally:
-            said = (self.run.out / "check_cuda.out").read_text(encoding="utf-8")
+            said = self.run.said("check_cuda", "out")
             self.errors = results.check_errors(said)
         if not self.errors:
             raise Failed("check_cuda checked nothing")
@@ -113,9 +139,7 @@ class Device:
 
     def passed(self, name: str) -> int:
         """Tests of a program that was run; that one was skipped, or none there, is a failure."""
-        text = "".join((self.run.out / f"{name}.{kind}").read_text(encoding="utf-8")
-                       for kind in ("out", "log"))
-        count = results.tests_passed(text)
+        count = results.tests_passed(self.run.said(name, "out") + self.run.said(name, "log"))
         if not count:
             raise Failed(f"{name}: not every test of it was run on the device")
         return count
@@ -125,7 +149,8 @@ class Device:
         count, failures = 0, []
         for name in LADDER:
             try:
-                self.run.command(name, [str(BUILD / "tests/engine" / name), "cuda", "bf16"], 60)
+                self.run.command(name, [self.program(f"tests/engine/{name}"),
+                                        self.place.device, "bf16"], 60)
                 count += self.passed(name)
             except Failed as failure:
                 failures.append(str(failure))
@@ -135,7 +160,7 @@ class Device:
 
     def sanitizer(self) -> str:
         tools = ["memcheck", "racecheck", "synccheck", "initcheck"]
-        program = [str(BUILD / "tests/engine/test_edit"), "cuda", "bf16"]
+        program = [self.program("tests/engine/test_edit"), self.place.device, "bf16"]
         self.run.together({
             tool: ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", *program]
             for tool in tools}, 100)
@@ -147,7 +172,7 @@ class Device:
         VECTORS.parent.mkdir(parents=True, exist_ok=True)
         self.run.command("vectors", [str(self.run.out / "ptx_vectors"), "write", str(VECTORS)], 20)
         self.run.command("vectors-replay",
-                         [str(BUILD / "tests/cudasim/ptx_vectors"), "replay", str(VECTORS)], 30)
+                         [self.program("tests/cudasim/ptx_vectors"), "replay", str(VECTORS)], 30)
         return f"{VECTORS.stat().st_size} bytes, the simulator agrees"
 
     # ---- fast --------------------------------------------------------------------------------
@@ -155,17 +180,17 @@ class Device:
     def driver(self, name: str, module: str, words: list[str], limit: float) -> list[results.Row]:
         """The rows of a program of bench/driver, kept as they are measured."""
         try:
-            self.run.command(name, [sys.executable, "-m", f"driver.{module}", *words], limit,
-                             partial=True)
+            self.run.command(name, [sys.executable, "-m", f"driver.{module}", *words],
+                             limit * self.place.patience, partial=True)
         finally:
-            said = (self.run.out / f"{name}.out").read_text(encoding="utf-8")
-            rows = results.json_lines(said)
+            rows = results.json_lines(self.run.said(name, "out"))
             results.append(self.file, rows, self.facts)
         return rows
 
     def operations(self) -> str:
         rows = self.driver("operations", "gpu_ops", [
-            "--program", str(BUILD / "bench/bench_ops"), "--seconds", "70"], 90)
+            "--program", self.program("bench/bench_ops"), "--device", self.place.device,
+            "--rows", self.place.rows, "--seconds", str(70 * self.place.patience)], 90)
         ratios = [row["ratio"] for row in rows if "ratio" in row]
         if not ratios:
             raise Failed("no row was timed")
@@ -176,14 +201,16 @@ class Device:
     def made_models(self) -> str:
         if self.models is None:
             raise Skip("they were not begun")
-        self.run.finish("models", self.models, 120, False)
-        return str(MODELS.relative_to(ROOT))
+        self.run.finish("models", self.models, 120 * self.place.patience, False)
+        return str(self.place.models)
 
-    def stage(self, stage: str, lanes: list[str], compiled: bool, limit: float) -> str:
-        if not (MODELS / stage / "model.safetensors").exists():
+    def stage(self, stage: str, lanes: tuple[str, ...], compiled: bool, limit: float) -> str:
+        folder = self.place.models / stage
+        if not (folder / "model.safetensors").exists():
             raise Skip(f"there is no model of {stage}")
-        words = ["--program", str(BUILD / "bench/bench_step"), "--stage", str(MODELS / stage),
-                 "--lanes", *lanes, "--seconds", "5" if compiled else "16"]
+        words = ["--program", self.program("bench/bench_step"), "--stage", str(folder),
+                 "--device", self.place.device, "--lanes", *lanes,
+                 "--seconds", "5" if compiled else str(self.place.steps_s)]
         name = f"{'compile' if compiled else 'steps'}-{stage}-{'-'.join(lanes)}"
         rows = self.driver(name, "gpu_step", words + ["--compile"] * compiled, limit)
         if not rows:
@@ -193,12 +220,14 @@ class Device:
 
     def compiled(self) -> str:
         done, reasons = [], []
-        for stage, lanes in COMPILED:
+        first, *middle, last = self.place.lanes
+        for stage, lanes in [(stage, lanes) for lanes in (first, last, *middle)
+                             for stage in self.place.stages]:
             if self.run.left() < 45:
                 reasons.append(f"no time for {stage} x{lanes} and what follows")
                 break
             try:
-                said = self.stage(stage, [lanes], True, self.run.left() - 10)
+                said = self.stage(stage, (lanes,), True, self.run.left() - 10)
                 done.append(f"{stage} {said}")
             except (Failed, Skip) as reason:
                 reasons.append(f"{stage} x{lanes}: {reason}")
@@ -208,13 +237,13 @@ class Device:
 
     def edits(self) -> str:
         said = []
-        for requests in (1, 8):
+        for requests in self.place.requests:
             name = f"edits-{requests}"
-            words = [str(BUILD / "bench/bench_edit"), "--model", str(MODELS), "--device", "cuda",
-                     "--precision", "bf16", "--requests", str(requests), "--lanes",
-                     str(2 * requests), "--json"]
+            words = [self.program("bench/bench_edit"), "--model", str(self.place.models),
+                     "--device", self.place.device, "--precision", "bf16", "--requests",
+                     str(requests), "--lanes", str(2 * requests), "--json"]
             try:
-                text = self.run.command(name, words, 75)
+                text = self.run.command(name, words, 75 * self.place.patience)
             except Late:
                 said.append(f"no time for {requests} at once")
                 continue
@@ -230,11 +259,11 @@ class Device:
     def record(self) -> str:
         rows = results.latest(self.file) if self.file.exists() else []
         rows = [row for row in rows if row["run"] == self.facts["run"]]
-        lines = ledger.updated(ledger.read(ledger.LEDGER), ledger.declared())
+        lines = ledger.updated(ledger.read(self.place.ledger), ledger.declared())
         lines = ledger.verified(lines, self.errors, results.roofs(rows), self.facts["card"],
                                 self.facts["date"])
-        ledger.write(ledger.LEDGER, lines)
-        results.write_tables(README, RESULTS)
+        ledger.write(self.place.ledger, lines)
+        results.write_tables(self.place.readme, self.place.results)
         ran = sum(line.date == self.facts["date"] for line in lines.values())
         return f"{ran} of {len(lines)} kernels verified"
 
@@ -243,8 +272,9 @@ class Device:
         (self.run.out / "summary.txt").write_text(self.run.summary(), encoding="utf-8")
         if not self.collect:
             return
-        paths = [self.file, ledger.LEDGER, README, VECTORS, *self.run.out.glob("*.out"),
-                 *self.run.out.glob("*.log"), self.run.out / "summary.txt"]
+        paths = [self.file, self.place.ledger, self.place.readme, VECTORS,
+                 *self.run.out.glob("*.out"), *self.run.out.glob("*.log"),
+                 self.run.out / "summary.txt"]
         with tarfile.open(self.collect, "w:gz") as archive:
             for path in paths:
                 if path.exists():
@@ -261,8 +291,8 @@ class Device:
             ("operations", self.operations, 30),
             ("record", self.record, 0),
             ("models", self.made_models, 5),
-            *((f"steps {stage}", lambda s=stage: self.stage(s, LANES, False, 70), 30)
-              for stage in STAGES),
+            *((f"steps {stage}", lambda s=stage: self.stage(s, self.place.lanes, False, 70), 30)
+              for stage in self.place.stages),
             ("edits", self.edits, 60),
             ("compile", self.compiled, 60),
             ("record", self.record, 0),

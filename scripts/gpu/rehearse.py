@@ -1,21 +1,29 @@
 """scripts/gpu_check --rehearse: every step that needs no device, in a temporary folder.
 
-The pack, and that it links; a build configured with nvcc and the pack, and one file of kernels
-compiled in it; the golden vectors, written and replayed by the simulator (where --vectors names its
-program); steps that fail and commands that do not end; and the way from made-up output of every
-program to results, ledger and tables.
+The pack, and that it links; everything that a run on a device builds, by nvcc and with the pack,
+and what ptxas says of it; those programs where no device is, which must say so; the drivers of the
+benches, small and on the reference; the golden vectors, written and replayed by the simulator
+(where --vectors names its program); steps that fail and commands that do not end; and the way from
+made-up output of every program to results, ledger and tables.
 
 SPDX-License-Identifier: Apache-2.0
 """
 
+import dataclasses
+import importlib.util
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from bench.driver.gpu_rows import SMALL
+
 from . import device, ledger, pack, results
 from .run import Failed, Run, Skip
+
+CARD = {"card": "A Card (SXM)", "arch": "90a", "driver": "1"}
+CASCADE = ledger.ROOT / "tests" / "golden" / "cascade"
 
 LINKED = """
 #include <jansson.h>
@@ -46,15 +54,38 @@ ok   noise               3 cases   0.01 s  worst 0.5 of the bound ()
 """
 
 
+# Twelve layers of two roundings to bf16, 2^-9 each, that all go the same way; another network would
+# be at about 1.
+DIFFERS = 24 / 512
+
 def need(condition: bool, what: str) -> None:
     if not condition:
         raise Failed(what)
 
 
 class Rehearsal:
-    def __init__(self, run: Run, folder: Path, vectors: Path | None):
-        self.run, self.folder, self.vectors = run, folder, vectors
+    def __init__(self, run: Run, folder: Path, vectors: Path | None, core: Path | None):
+        self.run, self.folder, self.vectors, self.core = run, folder, vectors, core
         self.packed = folder / "pack"
+        self.place = device.Place(
+            build=folder / "build", models=folder / "models", results=folder / "measured",
+            readme=folder / "measured.md", ledger=folder / "measured.ledger", source=CASCADE,
+            device="ref", rows="small", stages=("sr",), lanes=("1", "2"), steps_s=1,
+            requests=(1,), patience=10)
+
+    def inner(self, name: str) -> Run:
+        """A run of its own, whose steps may fail."""
+        return Run(self.folder / name, self.run.left(), self.run.environment)
+
+    def ends(self, name: str, words: list[str], code: int) -> str:
+        """What a program says that is to end with this code."""
+        process = self.run.start(name, words)
+        try:
+            self.run.finish(name, process, 300, False)
+        except Failed:
+            pass  # the code tells how
+        need(process.returncode == code, f"{name} ended with {process.returncode}, not {code}")
+        return self.run.said(name, "out") + self.run.said(name, "log")
 
     def pack(self) -> str:
         bytes_ = pack.pack(self.packed)
@@ -79,16 +110,85 @@ class Rehearsal:
     def compile(self) -> str:
         if not device.nvcc():
             raise Skip("nvcc is not installed")
-        build = self.folder / "build"
-        self.run.command("configure", device.configure(build, self.packed, "90a"), 1200)
+        build = self.place.build
+        device.build(self.run, build, self.packed, CARD["arch"], 1500)
         cache = (build / "CMakeCache.txt").read_text(encoding="utf-8")
         need(str(self.packed) in cache, "the build does not use the pack")
-        said = self.run.command("targets", ["ninja", "-C", str(build), "-t", "targets", "all"], 60)
-        for target in device.TARGETS:
-            need(f"/{target}: " in said, f"the build has no target {target}")
-        self.run.command("compile", ["ninja", "-C", str(build), "-j1",
-                                     "kernels/cuda/CMakeFiles/ie_kernels_cuda.dir/cuda.cu.o"], 900)
-        return "cuda.cu for sm_90a"
+        check = ledger.ROOT / "tests" / "cuda" / "check_ptxas.py"
+        return self.run.command("registers", [
+            sys.executable, str(check), "--log", str(self.run.out / "build.out")], 60).strip()
+
+    def edit_on(self, name: str) -> list[str]:
+        return [str(self.place.build / "bench/bench_edit"), "--model", str(CASCADE), "--device",
+                name, "--precision", "bf16", "--json"]
+
+    def absent(self) -> str:
+        """What was built says that no device is there; no step takes that for success."""
+        if not (self.place.build / "bench/bench_edit").exists():
+            raise Skip("nothing was built")
+        said = self.ends("no-device", [str(self.place.build / "tests/kernels/check_cuda")], 77)
+        need("SKIP: no CUDA device" in said, f"check_cuda says {said}")
+        said = self.ends("edit-cuda", self.edit_on("cuda"), 6)
+        need("device 'cuda': no CUDA device (" in said, f"bench_edit says {said}")
+        said = self.ends("edit-auto-none", self.edit_on("auto"), 6)
+        need("device 'auto': this build has no oneDNN" in said, f"bench_edit says {said}")
+        said = self.ends("write", [str(self.run.out / "ptx_vectors"), "write",
+                                   str(self.folder / "written")], 1)
+        need("FAIL: no CUDA device (" in said, f"ptx_vectors says {said}")
+        place = dataclasses.replace(self.place, device="cuda")
+        inner = self.inner("absent")
+        device.Device(inner, self.packed, None, CARD, place).all(["kernels", "ladder"])
+        verdicts = [outcome.verdict for outcome in inner.outcomes]
+        need(verdicts == ["FAIL", "FAIL"], f"without a device the verdicts are {verdicts}")
+        return "said by every program"
+
+    def auto(self) -> str:
+        """The command line that linked bench_edit, with oneDNN and the CPU's kernels of another
+        build: the two backends in one program, as the preset `cuda` has them."""
+        build, host = self.place.build, self.folder / "backend_host.o"
+        if not self.core or not self.core.exists():
+            raise Skip("no archive of a build with oneDNN was named (--core)")
+        if not (build / "bench/bench_edit").exists():
+            raise Skip("nothing was built")
+        lines = self.run.command("commands", ["ninja", "-C", str(build), "-t", "commands",
+                                              "bench/bench_edit"], 60).splitlines()
+        compiled = next(line for line in lines if "/backend_host.c.o -c " in line)
+        words = re.sub(r" -o \S+", f" -DIE_HAVE_ONEDNN -o {host}", compiled).split()
+        self.run.command("compile-host", words, 300, folder=build)
+        program = self.folder / "edit_auto"
+        linked = lines[-1].removeprefix(": && ").removesuffix(" && :")
+        words = re.sub(r" -o \S+", f" {host} -o {program}", linked).split()
+        self.run.command("link-auto", [*words, str(self.core.resolve()), "-ldnnl"], 300,
+                         folder=build)
+        said = self.run.command("edit-auto", [str(program), *self.edit_on("auto")[1:]], 300)
+        taken = results.json_lines(said)[0]["device"]
+        need(taken.startswith("cpu, "), f"auto takes {taken}")
+        return taken
+
+    def drivers(self) -> str:
+        """Models, operations, passes, edits and tables, as a run on a device goes through them."""
+        missing = [name for name in ("torch", "numpy", "safetensors")
+                   if not importlib.util.find_spec(name)]
+        if missing:
+            raise Skip(f"{', '.join(missing)} cannot be imported")
+        if not (self.place.build / "bench/bench_edit").exists():
+            raise Skip("nothing was built")
+        self.place.readme.write_text(f"{results.BEGIN}\n{results.END}\n", encoding="utf-8")
+        inner = self.inner("drivers")
+        steps = device.Device(inner, self.packed, None, CARD, self.place)
+        steps.begin_models()
+        steps.all(["models", "operations", "steps", "edits", "record"])
+        bad = [f"{o.name}: {o.note}" for o in inner.outcomes if o.verdict != "ok"]
+        need(not bad, "; ".join(bad))
+        rows = results.latest(steps.file)
+        count = {bench: sum(row["bench"] == bench for row in rows)
+                 for bench in ("ceilings", "op", "step", "edit")}
+        wanted = {"ceilings": 1, "op": len(SMALL), "step": 2, "edit": 1}
+        need(count == wanted, f"rows are {count}, not {wanted}")
+        wrong = [row["stage"] for row in rows
+                 if row["bench"] == "step" and not row["relative_difference"] < DIFFERS]
+        need(not wrong, f"PyTorch computes something else in {wrong}")
+        return ", ".join(f"{number} {bench}" for bench, number in count.items())
 
     def wrappers(self) -> str:
         header = (ledger.ROOT / "kernels/cuda/ptx.h").read_text(encoding="utf-8")
@@ -111,10 +211,9 @@ class Rehearsal:
         inner = Run(self.folder / "inner", 60)
         inner.step("good", lambda: inner.command("good", ["echo", "{}"], 10) and None)
         inner.step("wrong", lambda: inner.command("wrong", ["false"], 10))
-        late = [sys.executable, "-c", "import time\nprint('{\"bench\": 1}', flush=True)\n"
-                "time.sleep(60)"]
-        inner.step("late", lambda: inner.command("late", late, 3))
-        inner.step("partial", lambda: inner.command("partial", late, 15, partial=True) and None)
+        late = ["sh", "-c", "echo '{}'; sleep 60"]
+        inner.step("late", lambda: inner.command("late", late, 1))
+        inner.step("partial", lambda: inner.command("partial", late, 3, partial=True) and None)
         inner.step("side", lambda: str(inner.together({"a": ["true"], "b": ["false"]}, 10)))
         inner.step("no time", lambda: "never", need=3600)
         verdicts = [outcome.verdict for outcome in inner.outcomes]
@@ -184,9 +283,11 @@ class Rehearsal:
                      "| conv 3x3 | 2 | 1.5 | 2.0 | 50 % | 3.0 | 1.50 (1.40 - 1.60) |"):
             need(part in first, f"the tables do not have '{part}':\n{first}")
         need("old" not in first, "what stood between the markers is still there")
-        need(results.BEGIN in device.README.read_text(encoding="utf-8"), "bench/README.md: markers")
+        need(results.BEGIN in device.Place().readme.read_text(encoding="utf-8"),
+             "bench/README.md: markers")
         return "5 rows"
 
     def all(self) -> None:
-        for name in ("failing", "ledger", "tables", "wrappers", "golden", "pack", "compile"):
+        for name in ("failing", "ledger", "tables", "wrappers", "golden", "pack", "compile",
+                     "absent", "drivers", "auto"):
             self.run.step(name, getattr(self, name))

@@ -74,17 +74,20 @@ class Run:
         except subprocess.TimeoutExpired:
             ended = False
             stop(process)
-        said = (self.out / f"{name}.out").read_text(encoding="utf-8", errors="replace")
+        said = self.said(name, "out")
         if not ended and not (partial and said.strip()):
             raise Late(f"{name} did not end in time")
         if ended and process.returncode:
             raise Failed(f"{name} ended with {process.returncode}: {self.last_line(name)}")
         return said
 
+    def said(self, name: str, kind: str) -> str:
+        """Of a command, so far: its standard output (out), or its words and errors (log)."""
+        return (self.out / f"{name}.{kind}").read_text(encoding="utf-8", errors="replace")
+
     def last_line(self, name: str) -> str:
         for kind in ("log", "out"):
-            text = (self.out / f"{name}.{kind}").read_text(encoding="utf-8", errors="replace")
-            lines = text.strip().splitlines()
+            lines = self.said(name, kind).strip().splitlines()
             if len(lines) > 1 or (lines and kind == "out"):
                 return lines[-1][:200]
         return "no word"
