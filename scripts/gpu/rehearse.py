@@ -3,8 +3,8 @@
 The pack, and that it links; everything that a run on a device builds, by nvcc and with the pack,
 and what ptxas says of it; those programs where no device is, which must say so; the drivers of the
 benches, small and on the reference; the golden vectors, written and replayed by the simulator
-(where --vectors names its program); steps that fail and commands that do not end; and the way from
-made-up output of every program to results, ledger and tables.
+(where --vectors names its program); steps that fail, commands that do not end, sanitizers that
+refuse; and the way from made-up output of every program to results, ledger and tables.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -58,6 +58,17 @@ ok   noise               3 cases   0.01 s  worst 0.5 of the bound ()
 # be at about 1.
 DIFFERS = 24 / 512
 
+# compute-sanitizer, as a tool speaks; one without a case finds nothing.
+SANITIZER = """#!/bin/sh
+case $2 in
+{cases}
+*) echo "[       OK ] a" ;;
+esac
+"""
+REFUSES = ("echo '========= Error: Device not supported. Please refer to the \"Supported Devices\" "
+           "section'; exit 1")
+
+
 def need(condition: bool, what: str) -> None:
     if not condition:
         raise Failed(what)
@@ -73,9 +84,9 @@ class Rehearsal:
             device="ref", rows="small", stages=("sr",), lanes=("1", "2"), steps_s=1,
             requests=(1,), patience=10)
 
-    def inner(self, name: str) -> Run:
+    def inner(self, name: str, **environment: str) -> Run:
         """A run of its own, whose steps may fail."""
-        return Run(self.folder / name, self.run.left(), self.run.environment)
+        return Run(self.folder / name, self.run.left(), self.run.environment | environment)
 
     def ends(self, name: str, words: list[str], code: int) -> str:
         """What a program says that is to end with this code."""
@@ -222,6 +233,24 @@ class Rehearsal:
         need("2 passed, 3 failed, 1 skipped" in inner.summary(), "the summary counts otherwise")
         return "6 steps"
 
+    def sanitizers(self) -> str:
+        """A tool that does not support the device is left out; one that finds something is not."""
+        tools = self.folder / "tools"
+        tools.mkdir()
+        inner = self.inner("sanitizers", PATH=f"{tools}:{self.run.environment['PATH']}")
+        steps = device.Device(inner, self.packed, None, CARD, self.place)
+        finds = "memcheck) echo '[       OK ] a'; echo '========= 1 error'; exit 9 ;;"
+        for cases in ("", f"*) {REFUSES} ;;", f"racecheck) {REFUSES} ;;",
+                      f"{finds}\n*) {REFUSES} ;;", "initcheck) echo '[  SKIPPED ] a' ;;"):
+            program = tools / "compute-sanitizer"
+            program.write_text(SANITIZER.format(cases=cases), encoding="utf-8")
+            program.chmod(0o755)
+            inner.step("sanitizer", steps.sanitizer)
+        said = [(outcome.verdict, outcome.note) for outcome in inner.outcomes]
+        need([verdict for verdict, _ in said] == ["ok", "SKIP", "SKIP", "FAIL", "FAIL"], f"{said}")
+        need(said[2][1] == "racecheck: Device not supported", said[2][1])
+        return f"{len(said)} answers"
+
     def ledger(self) -> str:
         errors = results.check_errors(CHECKED)
         need(errors == {"conv": 0.25, "attention": float("inf"), "noise": 0.5}, f"read {errors}")
@@ -288,6 +317,6 @@ class Rehearsal:
         return "5 rows"
 
     def all(self) -> None:
-        for name in ("failing", "ledger", "tables", "wrappers", "golden", "pack", "compile",
-                     "absent", "drivers", "auto"):
+        for name in ("failing", "sanitizers", "ledger", "tables", "wrappers", "golden", "pack",
+                     "compile", "absent", "drivers", "auto"):
             self.run.step(name, getattr(self, name))

@@ -96,22 +96,25 @@ class Run:
                 folder: Path | None = None) -> str:
         return self.finish(name, self.start(name, words, folder), limit, partial)
 
-    def together(self, commands: dict[str, list[str]], limit: float) -> dict[str, str]:
-        """Side by side. All are awaited; failures are then raised as one."""
+    def side_by_side(self, commands: dict[str, list[str]], limit: float) -> dict[str, str | Failed]:
+        """All are awaited: what each has said, or how it failed."""
         started = {name: self.start(name, words) for name, words in commands.items()}
-        said, failures = {}, []
 
-        def one(name: str) -> None:
+        def one(name: str) -> str | Failed:
             try:
-                said[name] = self.finish(name, started[name], limit, False)
+                return self.finish(name, started[name], limit, False)
             except Failed as failure:
-                failures.append(str(failure))
+                return failure
 
         with ThreadPoolExecutor(len(commands)) as pool:
-            list(pool.map(one, commands))
+            return dict(zip(commands, pool.map(one, commands)))
+
+    def together(self, commands: dict[str, list[str]], limit: float) -> None:
+        """Side by side; failures are then raised as one."""
+        said = self.side_by_side(commands, limit).values()
+        failures = sorted(str(each) for each in said if isinstance(each, Failed))
         if failures:
-            raise Failed("; ".join(sorted(failures)))
-        return said
+            raise Failed("; ".join(failures))
 
     # ---- steps -------------------------------------------------------------------------------
 
