@@ -275,7 +275,7 @@ class Device:
         rows = [row for row in rows if row["run"] == self.facts["run"]]
         lines = ledger.updated(ledger.read(self.place.ledger), ledger.declared())
         lines = ledger.verified(lines, self.errors, results.roofs(rows), self.facts["card"],
-                                self.facts["date"])
+                                self.arch, self.facts["date"])
         ledger.write(self.place.ledger, lines)
         results.write_tables(self.place.readme, self.place.results)
         ran = sum(line.date == self.facts["date"] for line in lines.values())

@@ -262,7 +262,17 @@ class Rehearsal:
         wrong, stale = ledger.complaints(lines, kernels)
         need(not wrong and not stale, f"a new ledger has complaints: {wrong + stale}")
         path = self.folder / "VERIFIED"
-        ledger.write(path, ledger.verified(lines, errors, {"conv": 71.0}, "A Card", "2026-01-01"))
+        found = (errors, {"conv": 71.0}, "A Card")
+        for arch, runs in (("80", False), ("90a", True), ("100", False), ("120", False)):
+            there = ledger.verified(lines, *found, arch, "2026-01-01")
+            for kernel in ("conv90_kernel", "conv90_reduce_kernel", "conv90_norm_kernel",
+                           "fold_kernel"):
+                need(bool(there[kernel].blob) == runs, f"{kernel} on sm_{arch}")
+            need(there["conv80_kernel"].blob, f"conv80_kernel did not run on sm_{arch}")
+        tests = (ledger.ROOT / "tests/cuda/CMakeLists.txt").read_text(encoding="utf-8")
+        only = re.search(r"set\(only_90a ([^)]*)\)", tests).group(1).split()
+        need(only == ledger.ONLY_90A, f"the tests of kernels run {only} on sm_90a alone")
+        ledger.write(path, ledger.verified(lines, *found, "90a", "2026-01-01"))
         lines = ledger.read(path)
         need(set(lines) == set(kernels), "the ledger does not come back as it was written")
         conv = next(line for line in lines.values() if line.kernel.startswith("conv"))
