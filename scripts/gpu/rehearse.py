@@ -326,7 +326,31 @@ class Rehearsal:
              "bench/README.md: markers")
         return "5 rows"
 
+    def later(self) -> str:
+        """A second run goes on where the first had no more time, and adds to its tables."""
+        place = dataclasses.replace(self.place, results=self.folder / "later" / "results",
+                                    stages=("base", "final"))
+        steps = device.Device(self.inner("later"), self.packed, None, CARD, place)
+        row = {"bench": "step", "stage": "base", "lanes": 1, "compiled": True}
+        steps.facts["commit"] = "c"
+        results.append(steps.file, [{"bench": "ceilings"}, row | {"compiled": False}, row],
+                       steps.facts | {"run": "1"})
+        left = steps.not_compiled()
+        need(left == [("final", "1"), ("base", "2"), ("final", "2")], f"left is {left}")
+        again = [row | {"stage": "final"}, row | {"tflops": 2.0}]
+        results.append(steps.file, again, steps.facts | {"run": "2"})
+        kept = results.latest(steps.file)
+        need([r.get("tflops") for r in kept] == [None, None, 2.0, None], f"kept is {kept}")
+        results.append(steps.file, [row], steps.facts | {"run": "3", "commit": "c+"})
+        results.append(steps.file, [row | {"stage": "final"}],
+                       steps.facts | {"run": "4", "commit": "c+"})
+        for commit in ("c", "c+"):
+            steps.facts["commit"] = commit
+            need(len(results.latest(steps.file)) == 1, "rows of other code count")
+            need(len(steps.not_compiled()) == 4, f"what other code has timed counts as {commit}")
+        return f"{len(left)} of 4 are left"
+
     def all(self) -> None:
-        for name in ("failing", "sanitizers", "ledger", "tables", "wrappers", "golden", "pack",
-                     "compile", "absent", "drivers", "auto"):
+        for name in ("failing", "sanitizers", "ledger", "tables", "later", "wrappers", "golden",
+                     "pack", "compile", "absent", "drivers", "auto"):
             self.run.step(name, getattr(self, name))

@@ -68,9 +68,19 @@ def append(path: Path, rows: list[Row], facts: Row) -> None:
 
 
 def latest(path: Path) -> list[Row]:
-    """The rows of the last run of a card; none: the file is not a card's."""
+    """The rows of a card that are true of its last commit: of each bench those of the last run that
+    has some, but of passes all (a later run goes on where one had no more time), the last of two of
+    the same kind. None: the file is not a card's."""
     rows = [row for row in json_lines(path.read_text(encoding="utf-8")) if "card" in row]
-    return [row for row in rows if row["run"] == rows[-1]["run"]] if rows else []
+    if rows:
+        commit, run = rows[-1]["commit"], rows[-1]["run"]
+        rows = [row for row in rows if row["run"] == run
+                or (row["commit"] == commit and not commit.endswith("+"))]
+    last = {row["bench"]: row["run"] for row in rows}
+    passes = {(row["stage"], row["lanes"], row.get("compiled")): row for row in rows
+              if row["bench"] == "step"}
+    return [row for row in rows if row["bench"] != "step" and row["run"] == last[row["bench"]]] + [
+        *passes.values()]
 
 
 # ---- tables --------------------------------------------------------------------------------------
