@@ -99,13 +99,17 @@ static int with_backend(const char *device, ie_precision precision, const option
         return 1;
     }
     int failures = 0;
-    backend->vtable->enter(backend);
+    if (ie_backend_enter(backend, &err)) {
+        fprintf(stderr, "bench_ops: %s\n", err.text);
+        ie_backend_close(&backend);
+        return 1;
+    }
     if (opt->serve) failures = bench_serve(backend);
     for (int i = 0; i < bench_row_count && !opt->serve; i++) {
         if (opt->only && !strstr(bench_rows[i].name, opt->only)) continue;
         failures += time_row(&bench_rows[i], backend, opt);
     }
-    backend->vtable->leave(backend);
+    ie_backend_leave(backend);
     ie_backend_close(&backend);
     return failures;
 }

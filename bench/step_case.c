@@ -107,8 +107,12 @@ ie_status bench_step_open(bench_step_case *c, const bench_step_options *o, ie_er
     *c = (bench_step_case){0};
     IE_TRY(ie_backend_open(&c->backend, o->device, o->precision, o->threads, err));
     bench_inputs in = {0};
-    c->backend->vtable->enter(c->backend);
-    const ie_status status = open_all(c, o, &in, err);
+    ie_status status = ie_backend_enter(c->backend, err);
+    if (status) {
+        ie_backend_close(&c->backend);
+        return status;
+    }
+    status = open_all(c, o, &in, err);
     bench_inputs_close(&in);
     return status;
 }
@@ -158,6 +162,6 @@ void bench_step_close(bench_step_case *c)
     ie_unet_slots_close(&c->slots);
     ie_unet_close(&c->unet);
     ie_block_free(&c->workspace);
-    if (c->backend) c->backend->vtable->leave(c->backend);
+    if (c->backend) ie_backend_leave(c->backend);
     ie_backend_close(&c->backend);
 }

@@ -77,9 +77,10 @@ ie_status ie_block_alloc(ie_block *out, ie_backend *backend, uint64_t bytes, con
 {
     *out = (ie_block){.backend = backend, .bytes = bytes};
     if (backend->plan || bytes == 0) return IE_OK;
-    out->data = backend->vtable->alloc(backend, bytes);
-    if (out->data) return IE_OK;
+    const int code = backend->vtable->alloc(backend, &out->data, bytes);
+    if (!code) return IE_OK;
     *out = (ie_block){0};
+    if (code != backend->no_memory) return ie_backend_failed(backend, "getting memory", code, err);
     char need[IE_BYTES_TEXT], left[IE_BYTES_TEXT];
     const uint64_t available = backend->vtable->available ? backend->vtable->available(backend) : 0;
     ie_bytes_text(need, bytes);
@@ -123,6 +124,17 @@ ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *e
     if (backend->plan) return IE_OK;
     const int code = backend->vtable->download(backend, to, from.data, (uint64_t)ie_bytes(from));
     return code ? ie_backend_failed(backend, "copying from the device", code, err) : IE_OK;
+}
+
+ie_status ie_backend_enter(ie_backend *backend, ie_error *err)
+{
+    const int code = backend->vtable->enter(backend);
+    return code ? ie_backend_failed(backend, "taking the device", code, err) : IE_OK;
+}
+
+void ie_backend_leave(ie_backend *backend)
+{
+    backend->vtable->leave(backend);
 }
 
 ie_status ie_work_begin(ie_backend *backend, uint64_t key, bool *done, ie_error *err)

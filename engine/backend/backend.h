@@ -14,8 +14,8 @@
 typedef struct ie_backend ie_backend;
 
 typedef struct ie_backend_vtable {
-    /* Device memory, zeroed, 64-byte aligned; NULL when there is none. `bytes` > 0. */
-    void *(*alloc)(ie_backend *self, uint64_t bytes);
+    /* Device memory, zeroed, 64-byte aligned, or NULL. `bytes` > 0. 0 or a native code. */
+    int (*alloc)(ie_backend *self, void **memory, uint64_t bytes);
     void (*free)(ie_backend *self, void *memory, uint64_t bytes); /* NULL is fine */
     /* Optional: bytes that `alloc` may still find, 0 when nobody knows; what a native code means,
      * in words that hold until the next call. */
@@ -32,8 +32,9 @@ typedef struct ie_backend_vtable {
     int (*begin)(ie_backend *self, uint64_t key, bool *done);
     int (*end)(ie_backend *self, uint64_t key, bool failed);
     /* Around every piece of work: the calling thread becomes the device's (its number of threads,
-     * its device), and goes back to what it was. */
-    void (*enter)(ie_backend *self);
+     * its device), and goes back to what it was. `enter` returns 0 or a native code, after which
+     * there is nothing to leave. */
+    int (*enter)(ie_backend *self);
     void (*leave)(ie_backend *self);
     void (*close)(ie_backend *self);
 } ie_backend_vtable;
@@ -77,6 +78,10 @@ ie_status ie_download(ie_backend *backend, void *to, ie_tensor from, ie_error *e
 
 /* The same for weights that a kernel packs: ie_ops.conv_prepare. */
 ie_uploader ie_backend_uploader(ie_backend *backend);
+
+/* As `enter` and `leave` above. */
+ie_status ie_backend_enter(ie_backend *backend, ie_error *err);
+void ie_backend_leave(ie_backend *backend);
 
 /* Work of a key, as `begin` and `end` above; on a device without them *done is false. ie_work_end
  * returns `status` when that is a failure. */

@@ -42,17 +42,18 @@ static cuda_backend *of(ie_backend *self)
 
 /* ---- memory and copies ----------------------------------------------------------------------- */
 
-static void *cuda_alloc(ie_backend *self, uint64_t bytes)
+static int cuda_alloc(ie_backend *self, void **memory, uint64_t bytes)
 {
-    void *memory = NULL;
     const cudaStream_t stream = of(self)->stream;
-    cudaError_t code = cudaMalloc(&memory, bytes);
-    if (code == cudaSuccess) code = cudaMemsetAsync(memory, 0, bytes, stream);
+    *memory = NULL;
+    cudaError_t code = cudaMalloc(memory, bytes);
+    if (code == cudaSuccess) code = cudaMemsetAsync(*memory, 0, bytes, stream);
     if (code == cudaSuccess) code = cudaStreamSynchronize(stream);
-    if (code == cudaSuccess) return memory;
+    if (code == cudaSuccess) return 0;
     (void)cudaGetLastError();
-    (void)cudaFree(memory);
-    return NULL;
+    (void)cudaFree(*memory);
+    *memory = NULL;
+    return (int)code;
 }
 
 static void cuda_free(ie_backend *self, void *memory, uint64_t bytes)
@@ -81,21 +82,22 @@ static int cuda_download(ie_backend *self, void *host, const void *device, uint6
     return (int)(code == cudaSuccess ? cudaStreamSynchronize(stream) : code);
 }
 
-/* A kernel that went wrong while it ran is told by whatever call comes next, and by every call from
- * then on: which kernel it was is known only where each launch waits for its end. */
+/* A kernel that went wrong while it ran is told by whatever call comes next, the launch of another
+ * kernel too, and by every call from then on: which kernel it was is known only where each launch
+ * waits for its end. */
 static const char *cuda_explain(ie_backend *self, int code)
 {
     cuda_backend *b = of(self);
     const cudaError_t error = (cudaError_t)code;
-    const char *kernel = ie_cuda_failed_kernel();
-    const char *last = kernel ? NULL : ie_cuda_last_kernel();
-    if (last && cudaStreamQuery(b->stream) == error) {
+    const char *const failed = ie_cuda_failed_kernel();
+    const char *const latest = failed ? failed : ie_cuda_last_kernel();
+    if (latest && cudaStreamQuery(b->stream) == error) {
         snprintf(b->said, sizeof b->said,
                  "%s, %s; it was %s or a kernel before it (CUDA_LAUNCH_BLOCKING=1 says which)",
-                 cudaGetErrorName(error), cudaGetErrorString(error), last);
+                 cudaGetErrorName(error), cudaGetErrorString(error), latest);
         return b->said;
     }
-    snprintf(b->said, sizeof b->said, "%s%s%s, %s", kernel ? kernel : "", kernel ? ": " : "",
+    snprintf(b->said, sizeof b->said, "%s%s%s, %s", failed ? failed : "", failed ? ": " : "",
              cudaGetErrorName(error), cudaGetErrorString(error));
     return b->said;
 }
@@ -146,15 +148,22 @@ static int cuda_end(ie_backend *self, uint64_t key, bool failed)
 
 /* ---- the calling thread ---------------------------------------------------------------------- */
 
-static void cuda_enter(ie_backend *self)
+static int cuda_enter(ie_backend *self)
 {
     cuda_backend *b = of(self);
+    cudaError_t code = cudaGetDevice(&b->device_outside);
+    if (code == cudaSuccess) code = cudaSetDevice(b->device);
+    if (code != cudaSuccess) {
+        (void)cudaGetLastError();
+        return (int)code;
+    }
     b->base.threads_outside = omp_get_max_threads();
     omp_set_num_threads(b->base.threads);
-    if (cudaGetDevice(&b->device_outside) != cudaSuccess) b->device_outside = b->device;
-    (void)cudaSetDevice(b->device);
+    return 0;
 }
 
+/* The work is done, well or not; a device that the thread cannot go back to fails in its caller's
+ * next call. */
 static void cuda_leave(ie_backend *self)
 {
     const cuda_backend *b = of(self);
@@ -220,7 +229,9 @@ static ie_status open_device(cuda_backend *b, const char *device, ie_error *err)
     struct cudaDeviceProp properties;
     cudaError_t code = cudaGetDeviceProperties(&properties, b->device);
     if (code != cudaSuccess) return refuse(device, "it does not say what it is", code, err);
-    const int arch = ie_cuda_arch();
+    int arch = 0;
+    code = (cudaError_t)ie_cuda_arch(&arch);
+    if (code != cudaSuccess) return refuse(device, "it does not say what it is", code, err);
     if (arch < OLDEST_ARCH) {
         return ie_fail(err, IE_DEVICE, "device '%s': %s has compute capability %d.%d, needed is %d",
                        device, properties.name, arch / 10, arch % 10, OLDEST_ARCH / 10);
@@ -281,10 +292,10 @@ ie_status ie_backend_open_cuda(ie_backend **out, const char *device, ie_precisio
         return ie_fail(err, IE_BAD_ARGUMENT, "device '%s' computes in bf16 alone: ask for it",
                        device);
     }
-    if (cudaGetDevice(&outside) != cudaSuccess) outside = number;
-    code = cudaSetDevice(number);
+    code = cudaGetDevice(&outside);
+    if (code == cudaSuccess) code = cudaSetDevice(number);
     if (code != cudaSuccess) return refuse(device, "it cannot be used", code, err);
     const ie_status status = open_current(out, device, number, threads, err);
-    (void)cudaSetDevice(outside);
+    (void)cudaSetDevice(outside); /* as in cuda_leave */
     return status;
 }

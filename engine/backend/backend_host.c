@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static void *host_alloc(ie_backend *self, uint64_t bytes)
+static int host_alloc(ie_backend *self, void **memory, uint64_t bytes)
 {
-    (void)self;
-    return ie_pages_alloc(bytes);
+    *memory = ie_pages_alloc(bytes);
+    return *memory ? 0 : self->no_memory;
 }
 
 static void host_free(ie_backend *self, void *memory, uint64_t bytes)
@@ -33,10 +33,11 @@ static int host_download(ie_backend *self, void *host, const void *device, uint6
     return 0;
 }
 
-static void host_enter(ie_backend *self)
+static int host_enter(ie_backend *self)
 {
     self->threads_outside = omp_get_max_threads();
     omp_set_num_threads(self->threads);
+    return 0;
 }
 
 static void host_leave(ie_backend *self)

@@ -84,7 +84,13 @@ static const ie_ops plan_ops = {
     .sample_scratch = sample_scratch,
 };
 
-static void nothing(ie_backend *self)
+static int plan_enter(ie_backend *self)
+{
+    (void)self;
+    return 0;
+}
+
+static void plan_leave(ie_backend *self)
 {
     (void)self;
 }
@@ -95,7 +101,7 @@ static void plan_close(ie_backend *self)
 }
 
 static const ie_backend_vtable plan_vtable = {
-    .enter = nothing, .leave = nothing, .close = plan_close};
+    .enter = plan_enter, .leave = plan_leave, .close = plan_close};
 
 ie_status ie_backend_open_plan(ie_backend **out, const ie_device_model *model,
                                ie_precision precision, ie_error *err)

@@ -219,9 +219,11 @@ static ie_status open_entered(ie_engine *e, const char *directory, const ie_opti
     o->e = e;
     o->directory = directory;
     o->options = options;
-    e->backend->vtable->enter(e->backend);
-    const ie_status status = open_model(o, err);
-    e->backend->vtable->leave(e->backend);
+    ie_status status = ie_backend_enter(e->backend, err);
+    if (!status) {
+        status = open_model(o, err);
+        ie_backend_leave(e->backend);
+    }
     ie_weights_close(&o->text_weights);
     for (int i = 0; i < IE_MAX_STAGES; i++) ie_weights_close(&o->weights[i]);
     ie_free(o);

@@ -99,6 +99,11 @@ static ie_status encode(ie_engine *e, ie_job *job, ie_exec *x, ie_error *err)
 
 static ie_status admit(ie_engine *e, ie_stage *stage, ie_ticket *t)
 {
+    const ie_worker *w = &e->worker;
+    if (w->refused) {
+        t->err = w->refusal;
+        return w->refused;
+    }
     ie_exec x = executor(e);
     if (!t->job.tokens) IE_TRY(encode(e, &t->job, &x, &t->err));
     return ie_stage_admit(stage, &t->job, &x, &t->err);
@@ -189,7 +194,7 @@ static void *run_device(void *argument)
 {
     ie_engine *e = argument;
     ie_worker *w = &e->worker;
-    e->backend->vtable->enter(e->backend);
+    w->refused = ie_backend_enter(e->backend, &w->refusal);
     pthread_mutex_lock(&w->lock);
     while (!w->closing || w->queue) {
         look_for_ends(e);
@@ -202,7 +207,7 @@ static void *run_device(void *argument)
         }
     }
     pthread_mutex_unlock(&w->lock);
-    e->backend->vtable->leave(e->backend);
+    if (!w->refused) ie_backend_leave(e->backend);
     return NULL;
 }
 

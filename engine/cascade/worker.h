@@ -29,6 +29,9 @@ typedef struct ie_worker {
     ie_scheduler scheduler;
     ie_activity activity; /* but waiting and running, which are counted when asked for */
     ie_entry *batch[IE_MAX_LANES];
+    /* The device thread's alone: what kept it from its device, and every request from a stage. */
+    ie_status refused;
+    ie_error refusal;
 } ie_worker;
 
 /* Start the threads; IE_NO_MEMORY. The engine is complete but for them. */

@@ -26,7 +26,7 @@ static void *take(ie_loader *l, uint64_t bytes)
 }
 
 /* A backend that could not say how large a layer is (0 bytes) would, asked again when there is
- * memory, write past the room it was given. */
+ * memory, write past the room it was given. Asked to prepare it without memory, it says why. */
 static ie_status cannot_prepare(const ie_loader *l, const char *name, int code, ie_error *err)
 {
     if (code && l->backend->vtable->explain) {
@@ -109,15 +109,14 @@ static ie_status load_conv(ie_loader *l, ie_conv_layer *out, const ie_conv_spec 
                               err));
     }
     const uint64_t bytes = l->backend->ops->conv_bytes(spec);
-    if (bytes == 0) return cannot_prepare(l, name, 0, err);
-    void *memory = take(l, bytes);
+    void *memory = bytes ? take(l, bytes) : NULL;
     const bool fills = memory && l->weights;
     const ie_uploader up = ie_backend_uploader(l->backend);
     ie_conv_layer_release(out, l->backend); /* the first pass's */
     const int code =
         l->backend->ops->conv_prepare(&out->native, spec, memory, fills ? weight : (ie_tensor){0},
                                       fills ? bias : (ie_tensor){0}, &up);
-    if (code) return cannot_prepare(l, name, code, err);
+    if (code || bytes == 0) return cannot_prepare(l, name, code, err);
     if (!fills) return IE_OK;
     ie_weights_forget(l->weights, weight);
     return loaded(l, err);
@@ -205,9 +204,12 @@ ie_status ie_load_linear(ie_loader *l, ie_linear_layer *out, const ie_linear_spe
 {
     out->spec = *spec;
     const uint64_t bytes = l->backend->ops->linear_bytes(spec);
-    if (bytes == 0) return cannot_prepare(l, parts.names[0].text, 0, err);
-    void *memory = take(l, bytes);
     ie_linear_layer_release(out, l->backend); /* the first pass's */
+    if (bytes == 0) {
+        IE_TRY(plan_linear(l, out, parts, err));
+        return cannot_prepare(l, parts.names[0].text, 0, err);
+    }
+    void *memory = take(l, bytes);
     return memory && l->weights ? fill_linear(l, out, parts, memory, err)
                                 : plan_linear(l, out, parts, err);
 }

@@ -225,9 +225,12 @@ int conv_pack(conv_problem *p, void *memory, const int real[2], ie_tensor weight
 /* conv90 wants channels by 64, and has no other problems. */
 enum { UNIT_80 = 8, UNIT_90 = 64 };
 
-void conv_choose(conv_problem *p)
+int conv_choose(conv_problem *p)
 {
-    p->unit = device_arch() == 90 && conv90_fits(*p) ? UNIT_90 : UNIT_80;
+    int arch = 0;
+    const int code = device_arch(&arch);
+    p->unit = arch == 90 && conv90_fits(*p) ? UNIT_90 : UNIT_80;
+    return code;
 }
 
 static size_t round_up(size_t bytes)
@@ -266,19 +269,20 @@ int conv_run(ie_stream *s, const conv_problem &p, void *scratch, float *y_moment
 
 /* ---- the operation --------------------------------------------------------------------------- */
 
-static void set_sources(ie_conv *conv, int first, int second)
+static int set_sources(ie_conv *conv, int first, int second)
 {
     conv->real[0] = first;
     conv->real[1] = second;
     for (int i = 0; i < 2; i++) conv->problem.channels[i] = conv_round_up(conv->real[i], CHUNK);
-    conv_choose(&conv->problem);
+    return conv_choose(&conv->problem);
 }
 
-static ie_conv describe(const ie_conv_spec *spec)
+/* A cudaError. */
+static int describe(ie_conv *conv, const ie_conv_spec *spec)
 {
-    ie_conv conv = {};
-    conv.spec = *spec;
-    conv_problem *p = &conv.problem;
+    *conv = {};
+    conv->spec = *spec;
+    conv_problem *p = &conv->problem;
     p->height = static_cast<int>(ie_resampled(spec->height, spec->resample));
     p->width = static_cast<int>(ie_resampled(spec->width, spec->resample));
     p->out_height = static_cast<int>(ie_conv_out(spec, spec->height));
@@ -291,12 +295,12 @@ static ie_conv describe(const ie_conv_spec *spec)
     const int first = static_cast<int>(spec->channels[0]);
     const int second = static_cast<int>(spec->channels[1]);
     p->normed = ie_cuda_normed_load(spec);
-    set_sources(&conv, first, second);
-    if (p->normed && p->unit == UNIT_90) return conv;
+    const int code = set_sources(conv, first, second);
+    if (code || (p->normed && p->unit == UNIT_90)) return code;
     p->normed = false;
-    conv.transformed = spec->groups > 0 || spec->act != IE_ACT_NONE || spec->resample != IE_SAME;
-    set_sources(&conv, conv.transformed ? first + second : first, conv.transformed ? 0 : second);
-    return conv;
+    conv->transformed = spec->groups > 0 || spec->act != IE_ACT_NONE || spec->resample != IE_SAME;
+    return set_sources(conv, conv->transformed ? first + second : first,
+                       conv->transformed ? 0 : second);
 }
 
 static bool is_padded(const ie_conv *conv, int i)
@@ -334,7 +338,8 @@ static conv_layout lay_out(const ie_conv *conv, int64_t lanes)
 
 uint64_t ie_cuda_conv_bytes(const ie_conv_spec *spec)
 {
-    return conv_packed_bytes(describe(spec).problem);
+    ie_conv conv;
+    return describe(&conv, spec) ? 0 : conv_packed_bytes(conv.problem);
 }
 
 int ie_cuda_conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, ie_tensor weight,
@@ -344,8 +349,8 @@ int ie_cuda_conv_prepare(ie_conv **out, const ie_conv_spec *spec, void *memory, 
     if (spec->dtype != IE_BF16) return cudaErrorInvalidValue;
     ie_conv *conv = static_cast<ie_conv *>(malloc(sizeof *conv));
     if (!conv) return cudaErrorMemoryAllocation;
-    *conv = describe(spec);
-    const int code = memory ? conv_pack(&conv->problem, memory, conv->real, weight, bias, up) : 0;
+    int code = describe(conv, spec);
+    if (!code && memory) code = conv_pack(&conv->problem, memory, conv->real, weight, bias, up);
     if (code) {
         free(conv);
         return code;

@@ -89,7 +89,7 @@ int conv80(ie_stream *s, const conv_problem &p, void *scratch);
 /* ---- conv90.cu: tensor copies, wgmma --------------------------------------------------------- */
 
 /* Whether conv90 runs the problem; shapes only, whatever `lanes` and `unit` are (unit will be 64),
- * pointers may be null. Asked only where device_arch() is 90. */
+ * pointers may be null. Asked only where the device is of 9.0. */
 bool conv90_fits(const conv_problem &p);
 int conv90_tiles(const conv_problem &p);
 uint64_t conv90_scratch(const conv_problem &p); /* bytes, for p.lanes lanes */
@@ -97,8 +97,8 @@ int conv90(ie_stream *s, const conv_problem &p, void *scratch);
 
 /* ---- conv.cu: what the problems of conv.cu and linear.cu share ------------------------------- */
 
-/* Chooses the kernel, which is p.unit, by the shape. */
-void conv_choose(conv_problem *p);
+/* Chooses the kernel, which is p.unit, by the shape and the device. A cudaError. */
+int conv_choose(conv_problem *p);
 
 /* Bytes of packed weights and bias, and packing them: `weight` [outputs, real[0] + real[1], kernel,
  * kernel] and `bias` [outputs] (or absent) are f32, bf16 or f16 in host memory, if p->gated all

@@ -226,37 +226,44 @@ int conv90_map_weights(CUtensorMap *map, const conv90_job &job)
          {1, 1, 0, 0}});
 }
 
-int conv90_blocks(const conv90_job &job)
+int conv90_grid(dim3 *grid, const conv90_job &job)
 {
     int device = 0, blocks = job.plan.blocks;
-    if (blocks == 0 &&
-        (cudaGetDevice(&device) != cudaSuccess ||
-         cudaDeviceGetAttribute(&blocks, cudaDevAttrMultiProcessorCount, device) != cudaSuccess)) {
-        return 0;
+    if (blocks == 0) {
+        cudaError_t code = cudaGetDevice(&device);
+        if (code == cudaSuccess) {
+            code = cudaDeviceGetAttribute(&blocks, cudaDevAttrMultiProcessorCount, device);
+        }
+        if (code != cudaSuccess) return static_cast<int>(code);
     }
     const int cluster = job.plan.cluster, groups = (job.tiles + cluster - 1) / cluster;
     const int items = groups * job.column_tiles * job.plan.splits;
-    return (blocks / cluster < items ? blocks / cluster : items) * cluster;
+    *grid = dim3((blocks / cluster < items ? blocks / cluster : items) * cluster);
+    return 0;
+}
+
+template <int COLUMNS> static int launch_product(ie_stream *s, const conv90_job &job)
+{
+    CUtensorMap x0, x1, w;
+    dim3 grid;
+    int code = map_source(&x0, job, 0);
+    if (!code) code = map_source(&x1, job, job.p.channels[1] > 0);
+    if (!code) code = conv90_map_weights(&w, job);
+    if (!code) code = conv90_grid(&grid, job);
+    if (code) return launch_failed(conv90_kernel<COLUMNS>, code);
+    return launch_cluster(conv90_kernel<COLUMNS>, grid, dim3(THREADS), dim3(job.plan.cluster),
+                          shared_bytes<COLUMNS>, s, x0, x1, w, job);
 }
 
 int conv90_run(ie_stream *s, const conv90_job &job)
 {
     if (job.p.normed) return conv90_norm_run(s, job);
-    CUtensorMap x0, x1, w;
-    int code = map_source(&x0, job, 0);
-    if (!code) code = map_source(&x1, job, job.p.channels[1] > 0);
-    if (!code) code = conv90_map_weights(&w, job);
-    if (code) return code;
-    const dim3 grid(static_cast<unsigned>(conv90_blocks(job))), cluster(job.plan.cluster);
-#define LAUNCH(COLUMNS)                                                                            \
-    launch_cluster(conv90_kernel<COLUMNS>, grid, dim3(THREADS), cluster, shared_bytes<COLUMNS>, s, \
-                   x0, x1, w, job)
+    int code;
     switch (job.plan.columns) {
-    case 256: code = LAUNCH(256); break;
-    case 128: code = LAUNCH(128); break;
-    default: code = LAUNCH(64); break;
+    case 256: code = launch_product<256>(s, job); break;
+    case 128: code = launch_product<128>(s, job); break;
+    default: code = launch_product<64>(s, job); break;
     }
-#undef LAUNCH
     if (code || !job.sums) return code;
     const dim3 parts(2 * job.tiles, (job.p.outputs + OUT_COLUMNS - 1) / OUT_COLUMNS);
     return launch(conv90_reduce_kernel, parts, dim3(GROUP), 4 * OUT_WARP_FLOATS * sizeof(float), s,

@@ -37,8 +37,8 @@ conv90_job conv90_cut(const conv_problem &p, const conv90_plan &plan, void *scra
 /* conv90.cu; problems that are normed on load go on to conv90_norm.cu. */
 int conv90_run(ie_stream *s, const conv90_job &job);
 int conv90_norm_run(ie_stream *s, const conv90_job &job);
-/* Of both launches: the map of the weights, and the blocks of the grid. */
+/* Of both launches: the map of the weights, and the grid. A cudaError. */
 int conv90_map_weights(CUtensorMap *map, const conv90_job &job);
-int conv90_blocks(const conv90_job &job);
+int conv90_grid(dim3 *grid, const conv90_job &job);
 
 #endif

@@ -299,19 +299,22 @@ __global__ void __launch_bounds__(THREADS, 1)
 #endif
 }
 
-int conv90_norm_run(ie_stream *s, const conv90_job &job)
+template <int COLUMNS> static int launch_product(ie_stream *s, const conv90_job &job)
 {
     CUtensorMap w;
-    const int code = conv90_map_weights(&w, job);
-    if (code) return code;
-    const dim3 grid(static_cast<unsigned>(conv90_blocks(job))), cluster(job.plan.cluster);
-#define LAUNCH(COLUMNS)                                                       \
-    launch_cluster(conv90_norm_kernel<COLUMNS>, grid, dim3(THREADS), cluster, \
-                   shared_bytes<COLUMNS>, s, w, job)
+    dim3 grid;
+    int code = conv90_map_weights(&w, job);
+    if (!code) code = conv90_grid(&grid, job);
+    if (code) return launch_failed(conv90_norm_kernel<COLUMNS>, code);
+    return launch_cluster(conv90_norm_kernel<COLUMNS>, grid, dim3(THREADS), dim3(job.plan.cluster),
+                          shared_bytes<COLUMNS>, s, w, job);
+}
+
+int conv90_norm_run(ie_stream *s, const conv90_job &job)
+{
     switch (job.plan.columns) {
-    case 256: return LAUNCH(256);
-    case 128: return LAUNCH(128);
-    default: return LAUNCH(64);
+    case 256: return launch_product<256>(s, job);
+    case 128: return launch_product<128>(s, job);
+    default: return launch_product<64>(s, job);
     }
-#undef LAUNCH
 }

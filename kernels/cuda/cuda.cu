@@ -26,15 +26,17 @@ int ie_cuda_probe(void)
         failed = static_cast<int>(code);
     }
     (void)cudaFree(word);
+    int arch = 0;
+    if (!failed) failed = device_arch(&arch);
     /* Code for an older chip would not wait for the grid before, and has no conv90. */
-    const int arch = device_arch(), least = arch < 90 ? 1 : arch == 90 ? 3 : 2;
+    const int least = arch < 90 ? 1 : arch == 90 ? 3 : 2;
     if (!failed && value < least) failed = static_cast<int>(cudaErrorNotSupported);
     return failed;
 }
 
-int ie_cuda_arch(void)
+int ie_cuda_arch(int *arch)
 {
-    return device_arch();
+    return device_arch(arch);
 }
 
 const char *ie_cuda_failed_kernel(void)

@@ -72,10 +72,10 @@ const char *ie_cuda_failed_kernel(void);
 /* The kernel that this thread launched last, in a graph it recorded too; NULL: none. */
 const char *ie_cuda_last_kernel(void);
 
-/* Does the current device run kernels of this build? 0, or the error. And its compute capability:
- * 80, 90, 120; 0: there is no device. */
+/* Does the current device run kernels of this build? And its compute capability: 80, 90, 120. Both
+ * return 0, or the error. */
 int ie_cuda_probe(void);
-int ie_cuda_arch(void);
+int ie_cuda_arch(int *arch);
 
 const ie_ops *ie_cuda_ops(void);
 

@@ -35,20 +35,35 @@ static inline cudaStream_t stream_of(ie_stream *s)
 /* Of this thread: the kernel whose launch failed last, and the one that was launched last. */
 inline thread_local const void *failed_kernel = nullptr, *last_kernel = nullptr;
 
-/* 80, 89, 90, 100, 120, ...: the compute capability of the current device; 0: there is none. */
-inline int device_arch()
+/* `code` ended the launch of the kernel, or what was needed for it: its name is kept. Returns the
+ * code. */
+template <class... P> int launch_failed(void (*kernel)(P...), int code)
+{
+    failed_kernel = reinterpret_cast<const void *>(kernel);
+    (void)cudaGetLastError(); /* told once: the next launch starts clean */
+    return code;
+}
+
+/* 80, 89, 90, 100, 120, ...: the compute capability of the current device; 0 with a cudaError, which
+ * is returned. */
+inline int device_arch(int *arch)
 {
     static thread_local int known_device = -1, known_arch = 0;
     int device = 0, major = 0, minor = 0;
-    if (cudaGetDevice(&device) != cudaSuccess) return 0;
-    if (device == known_device) return known_arch;
-    if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
-        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess) {
-        return 0;
+    *arch = 0;
+    cudaError_t code = cudaGetDevice(&device);
+    if (code == cudaSuccess && device != known_device) {
+        code = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+        if (code == cudaSuccess) {
+            code = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+        }
+        if (code == cudaSuccess) {
+            known_device = device;
+            known_arch = 10 * major + minor;
+        }
     }
-    known_device = device;
-    known_arch = 10 * major + minor;
-    return known_arch;
+    if (code == cudaSuccess) *arch = known_arch;
+    return static_cast<int>(code);
 }
 
 /* 48 KB of dynamic shared memory are a kernel's without asking. The blocks of a cluster are
@@ -59,7 +74,10 @@ int launch_cluster(void (*kernel)(P...), dim3 grid, dim3 block, dim3 cluster, si
 {
     cudaLaunchAttribute attributes[2] = {};
     unsigned count = 0;
-    if (device_arch() >= 90) {
+    int arch = 0;
+    const int unknown = device_arch(&arch);
+    if (unknown) return launch_failed(kernel, unknown);
+    if (arch >= 90) {
         attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
         attributes[count++].val.programmaticStreamSerializationAllowed = 1;
     }
@@ -82,12 +100,9 @@ int launch_cluster(void (*kernel)(P...), dim3 grid, dim3 block, dim3 cluster, si
                                     static_cast<int>(shared));
     }
     if (code == cudaSuccess) code = cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...);
-    if (code == cudaSuccess) last_kernel = reinterpret_cast<const void *>(kernel);
-    if (code != cudaSuccess) {
-        failed_kernel = reinterpret_cast<const void *>(kernel);
-        (void)cudaGetLastError(); /* told once: the next launch starts clean */
-    }
-    return static_cast<int>(code);
+    if (code != cudaSuccess) return launch_failed(kernel, static_cast<int>(code));
+    last_kernel = reinterpret_cast<const void *>(kernel);
+    return 0;
 }
 
 template <class... P, class... A>

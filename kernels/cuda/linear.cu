@@ -215,11 +215,12 @@ static int pack_rows(ie_linear *linear, void *memory, ie_tensor weight, ie_tenso
 
 /* ---- the operation --------------------------------------------------------------------------- */
 
-static ie_linear describe(const ie_linear_spec *spec)
+/* A cudaError. */
+static int describe(ie_linear *linear, const ie_linear_spec *spec)
 {
-    ie_linear linear = {};
-    linear.spec = *spec;
-    conv_problem *p = &linear.problem;
+    *linear = {};
+    linear->spec = *spec;
+    conv_problem *p = &linear->problem;
     p->channels[0] = conv_round_up(static_cast<int>(spec->inputs), CHUNK);
     p->height = p->out_height = p->kernel = p->stride = 1;
     p->width = p->out_width = static_cast<int>(spec->rows);
@@ -229,8 +230,7 @@ static ie_linear describe(const ie_linear_spec *spec)
     p->residual_width = p->width;
     p->scale = 1;
     p->y_f32 = spec->y_dtype == IE_F32;
-    if (!ie_linear_is_vector(spec)) conv_choose(p);
-    return linear;
+    return ie_linear_is_vector(spec) ? 0 : conv_choose(p);
 }
 
 /* Tokens that are not the GEMM's operand as they stand. */
@@ -248,7 +248,9 @@ static uint64_t made_bytes(const ie_linear *linear, int64_t lanes)
 
 uint64_t ie_cuda_linear_bytes(const ie_linear_spec *spec)
 {
-    return ie_linear_is_vector(spec) ? rows_bytes(spec) : conv_packed_bytes(describe(spec).problem);
+    if (ie_linear_is_vector(spec)) return rows_bytes(spec);
+    ie_linear linear;
+    return describe(&linear, spec) ? 0 : conv_packed_bytes(linear.problem);
 }
 
 int ie_cuda_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *memory,
@@ -259,11 +261,11 @@ int ie_cuda_linear_prepare(ie_linear **out, const ie_linear_spec *spec, void *me
     if (!vector && spec->x_dtype != IE_BF16) return cudaErrorInvalidValue;
     ie_linear *linear = static_cast<ie_linear *>(malloc(sizeof *linear));
     if (!linear) return cudaErrorMemoryAllocation;
-    *linear = describe(spec);
     const int real[2] = {static_cast<int>(spec->inputs), 0};
-    int code = 0;
-    if (memory && vector) code = pack_rows(linear, memory, weight, bias, up);
-    if (memory && !vector) code = conv_pack(&linear->problem, memory, real, weight, bias, up);
+    int code = describe(linear, spec);
+    if (!code && memory && vector) code = pack_rows(linear, memory, weight, bias, up);
+    if (!code && memory && !vector)
+        code = conv_pack(&linear->problem, memory, real, weight, bias, up);
     if (code) {
         free(linear);
         return code;

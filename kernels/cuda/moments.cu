@@ -253,15 +253,19 @@ static bool is_aligned(const void *p)
 
 /* How many blocks share a tile of channels: by the shape of a lane, so that maps whose channels
  * alone do not fill the chip are spread. */
-static int parts_of(int64_t pixels)
+static int parts_of(int64_t pixels, int arch)
 {
-    if (device_arch() < 90) return 1;
+    if (arch < 90) return 1;
     return pixels >= 4096 ? 8 : pixels >= 1024 ? 4 : 1;
 }
 
-template <int N> static int moments_of(ie_stream *s, const SumOf &f, int64_t lanes)
+template <int N> static int moments_of(ie_stream *s, SumOf f, int64_t lanes)
 {
     constexpr int ROWS = MOMENTS_THREADS * N / MOMENTS_TILE;
+    int arch = 0;
+    const int code = device_arch(&arch);
+    if (code) return launch_failed(moments_kernel<N>, code);
+    f.parts = parts_of(f.pixels, arch);
     const unsigned parts = static_cast<unsigned>(f.parts);
     const dim3 grid(blocks_for(f.channels, MOMENTS_TILE) * parts, static_cast<unsigned>(lanes));
     return launch_cluster(moments_kernel<N>, grid, dim3(MOMENTS_THREADS), dim3(parts),
@@ -273,7 +277,6 @@ static int sum_with_moments(ie_stream *s, SumOf f, ie_tensor a, ie_tensor m)
     f.m = static_cast<float *>(m.data);
     f.pixels = static_cast<int>(a.dim[1] * a.dim[2]);
     f.channels = static_cast<int>(a.dim[3]);
-    f.parts = parts_of(f.pixels);
     return f.channels % 8 == 0 ? moments_of<8>(s, f, a.dim[0]) : moments_of<1>(s, f, a.dim[0]);
 }
 

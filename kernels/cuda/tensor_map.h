@@ -16,28 +16,33 @@ struct tensor_map_shape {
     cuuint32_t box[TENSOR_MAP_RANK], step[TENSOR_MAP_RANK];
 };
 
-/* The driver's function; null without a driver. Its library is not linked: the runtime knows where
- * it is. */
-static inline decltype(&cuTensorMapEncodeTiled) tensor_map_encode()
+typedef decltype(&cuTensorMapEncodeTiled) tensor_map_encoder;
+
+/* The driver's function, or a cudaError. Its library is not linked: the runtime knows where it
+ * is. */
+static inline int tensor_map_find(tensor_map_encoder *encode)
 {
 #ifdef __CUDACC__
     void *function = nullptr;
     cudaDriverEntryPointQueryResult found;
-    if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
-                                         cudaEnableDefault, &found) != cudaSuccess) {
-        return nullptr;
-    }
-    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
+    const cudaError_t code = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function,
+                                                              12000, cudaEnableDefault, &found);
+    *encode = reinterpret_cast<tensor_map_encoder>(function);
+    if (code != cudaSuccess) return code;
+    return function ? cudaSuccess : cudaErrorSymbolNotFound; /* a driver that is too old */
 #else
-    return cuTensorMapEncodeTiled;
+    *encode = cuTensorMapEncodeTiled;
+    return cudaSuccess;
 #endif
 }
 
-/* A cudaError; `base` is aligned to 16 bytes, and so is every stride. */
+/* A cudaError: the driver's codes are the runtime's, number by number. `base` is aligned to 16
+ * bytes, and so is every stride. */
 static inline int tensor_map_make(CUtensorMap *map, const void *base, const tensor_map_shape &shape)
 {
-    const auto encode = tensor_map_encode();
-    if (!encode) return cudaErrorInvalidResourceHandle;
+    tensor_map_encoder encode = nullptr;
+    const int missing = tensor_map_find(&encode);
+    if (missing) return missing;
     cuuint64_t strides[TENSOR_MAP_RANK] = {};
     cuuint64_t stride = 2;
     for (int i = 0; i + 1 < shape.rank; i++) strides[i] = stride *= shape.length[i];
@@ -46,7 +51,7 @@ static inline int tensor_map_make(CUtensorMap *map, const void *base, const tens
                const_cast<void *>(base), shape.length, strides, shape.box, shape.step,
                CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return made == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+    return static_cast<int>(made);
 }
 
 #endif

@@ -484,10 +484,12 @@ using Words = std::vector<uint32_t>;
 static int run_case(const Case &c, const std::vector<uint16_t> &inputs, Words &words)
 {
     words.assign(static_cast<size_t>(c.words), 0);
-    if (device_arch() < c.oldest || device_arch() > c.newest) return LEFT_OUT;
+    int arch = 0, code = device_arch(&arch);
+    if (code) return code;
+    if (arch < c.oldest || arch > c.newest) return LEFT_OUT;
     const size_t bytes = words.size() * sizeof words[0];
     void *pool = nullptr, *out = nullptr;
-    int code = cudaMalloc(&pool, POOL * sizeof inputs[0]);
+    code = cudaMalloc(&pool, POOL * sizeof inputs[0]);
     if (!code) code = cudaMalloc(&out, LARGEST * sizeof words[0]);
     if (!code) {
         code = cudaMemcpy(pool, inputs.data(), POOL * sizeof inputs[0], cudaMemcpyHostToDevice);
@@ -580,8 +582,10 @@ static int write_file(const char *path)
         printf("FAIL: cannot write %s\n", path);
         return 1;
     }
-    printf("%zu cases of sm_%d in %s\n", file.kept.size(), device_arch(), path);
-    return 0;
+    int arch = 0;
+    const int code = device_arch(&arch);
+    printf("%zu cases of sm_%d in %s\n", file.kept.size(), arch, path);
+    return code != 0;
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */

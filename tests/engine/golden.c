@@ -120,14 +120,14 @@ bool rig_open(rig *r, const char *device, bool bf16, uint64_t bytes)
     if (status || ie_block_alloc(&r->block, r->backend, bytes, "test", &err)) die(device, err.text);
     ie_arena_over(&r->arena, r->block.data, r->block.bytes);
     r->x = (ie_exec){.backend = r->backend, .arena = &r->arena};
-    r->backend->vtable->enter(r->backend);
+    if (ie_backend_enter(r->backend, &err)) die(device, err.text);
     return true;
 }
 
 void rig_close(rig *r)
 {
     if (!r->backend) return;
-    r->backend->vtable->leave(r->backend);
+    ie_backend_leave(r->backend);
     ie_block_free(&r->block);
     ie_backend_close(&r->backend);
 }

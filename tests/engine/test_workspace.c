@@ -104,14 +104,14 @@ static peaks run(ie_engine *e, int count, bool guided)
     ie_job jobs[LANES];
     golden io = golden_open("cascade-io.safetensors");
     ie_exec x = {.backend = e->backend, .arena = &e->arena};
-    e->backend->vtable->enter(e->backend);
+    assert_int_equal(ie_backend_enter(e->backend, NULL), IE_OK);
     for (int i = 0; i < count; i++) {
         toy_fill(&edits[i], &io, i % TOY_EDITS);
         begin(e, &jobs[i], i, guided);
     }
     for (int s = 0; s < STAGES; s++) p.of[s] = run_stage(e, &x, &e->stages[s], jobs, count);
     for (int i = 0; i < count; i++) ie_job_release(&jobs[i]);
-    e->backend->vtable->leave(e->backend);
+    ie_backend_leave(e->backend);
     golden_close(&io);
     return p;
 }

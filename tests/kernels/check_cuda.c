@@ -8,7 +8,8 @@
 
 int main(int argc, char **argv)
 {
-    if (ie_cuda_arch() == 0) {
+    int arch = 0;
+    if (ie_cuda_arch(&arch)) {
         printf("SKIP: no CUDA device\n");
         return 77;
     }

@@ -12,7 +12,11 @@
 extern "C" {
 #endif
 
-typedef enum cudaError_enum { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1 } CUresult;
+typedef enum cudaError_enum {
+    CUDA_SUCCESS = 0,
+    CUDA_ERROR_INVALID_VALUE = 1,
+    CUDA_ERROR_ILLEGAL_ADDRESS = 700
+} CUresult;
 
 typedef uint32_t cuuint32_t;
 typedef uint64_t cuuint64_t;

@@ -115,10 +115,12 @@ const char *cudaGetErrorName(cudaError_t error);
 const char *cudaGetErrorString(cudaError_t error);
 
 /* Of the simulator alone, for tests of host code. From now on the device has so much memory, what
- * is allocated included; and every call of the device's fails with this error, as after a kernel's
- * illegal access, until it is cudaSuccess again. */
+ * is allocated included; every call of the device's fails with this error, as after a kernel's
+ * illegal access, until it is cudaSuccess again; and so it does after so many calls that do not
+ * (one that is made of others counts as several). */
 void cudasim_memory(size_t bytes);
 void cudasim_break(cudaError_t error);
+void cudasim_break_after(int calls, cudaError_t error);
 
 typedef enum cudaLaunchAttributeID {
     cudaLaunchAttributeCooperative = 2,

@@ -144,6 +144,7 @@ cudaError_t launch_kernel(const cudaLaunchConfig_t &config, Kernel kernel)
 cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value)
 {
     using namespace cudasim;
+    if (const cudaError_t error = device_state()) return error;
     if (attribute == cudaFuncAttributeNonPortableClusterSizeAllowed) {
         allowed[function].large_cluster = value != 0;
         return cudaSuccess;

@@ -24,10 +24,16 @@ cudaError_t remember_error(cudaError_t error)
     return error;
 }
 
-static cudaError_t broken = cudaSuccess; /* cudasim_break */
+/* cudasim_break: what every call fails with, and from which call on. */
+static cudaError_t broken = cudaSuccess, breaks_with = cudaSuccess;
+static int good_calls = 0;
 
 cudaError_t device_state()
 {
+    if (breaks_with != cudaSuccess && good_calls-- <= 0) {
+        broken = breaks_with;
+        breaks_with = cudaSuccess;
+    }
     return remember_error(broken);
 }
 
@@ -51,7 +57,7 @@ static bool fits(const void *pointer, size_t bytes, bool device)
 
 static cudaError_t check_copy(const void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
 {
-    if (broken) return remember_error(broken);
+    if (const cudaError_t error = device_state()) return error;
     bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
     bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (kind == cudaMemcpyDefault) {
@@ -86,8 +92,15 @@ void cudasim_memory(size_t bytes)
 
 void cudasim_break(cudaError_t error)
 {
-    broken = error;
-    last_error = error;
+    broken = last_error = error;
+    breaks_with = cudaSuccess;
+}
+
+void cudasim_break_after(int calls, cudaError_t error)
+{
+    cudasim_break(cudaSuccess);
+    breaks_with = error;
+    good_calls = calls;
 }
 
 /* ---- device ---------------------------------------------------------------------------------- */
@@ -100,18 +113,19 @@ cudaError_t cudaGetDeviceCount(int *count)
 
 cudaError_t cudaSetDevice(int device)
 {
-    return device == 0 ? cudaSuccess : remember_error(cudaErrorInvalidValue);
+    return device == 0 ? device_state() : remember_error(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaGetDevice(int *device)
 {
     *device = 0;
-    return cudaSuccess;
+    return device_state();
 }
 
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device)
 {
     if (device != 0) return remember_error(cudaErrorInvalidValue);
+    if (const cudaError_t error = device_state()) return error;
     switch (attribute) {
     case cudaDevAttrMultiProcessorCount: *value = 132; return cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor: *value = arch() / 10; return cudaSuccess;
@@ -128,7 +142,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
 {
     if (device != 0) return remember_error(cudaErrorInvalidValue);
     *properties = {"simulated device", arch() / 10, arch() % 10};
-    return cudaSuccess;
+    return device_state();
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
@@ -143,7 +157,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 cudaError_t cudaMalloc(void **pointer, size_t bytes)
 {
     *pointer = nullptr;
-    if (broken) return remember_error(broken);
+    if (const cudaError_t error = device_state()) return error;
     const bool fits = global_live() + bytes <= memory_bytes;
     if (bytes && fits) *pointer = global_allocate(bytes);
     if (bytes && !*pointer) return remember_error(cudaErrorMemoryAllocation);
@@ -159,6 +173,8 @@ cudaError_t cudaFree(void *pointer)
 
 cudaError_t cudaMallocHost(void **pointer, size_t bytes)
 {
+    *pointer = nullptr;
+    if (const cudaError_t error = device_state()) return error;
     *pointer = std::malloc(bytes);
     if (!*pointer) return remember_error(cudaErrorMemoryAllocation);
     pinned[static_cast<unsigned char *>(*pointer)] = bytes;
@@ -226,7 +242,6 @@ cudaError_t cudaMemset(void *to, int value, size_t bytes)
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream)
 {
-    if (broken) return remember_error(broken);
     if (!is_in_allocation(to, bytes)) return remember_error(cudaErrorInvalidValue);
     return enqueue(stream, [=] { fill(to, value, bytes); });
 }

@@ -139,6 +139,8 @@ cudaError_t enqueue_grid(cudaStream_t stream, std::shared_ptr<const Grid> grid)
 
 static cudaError_t open_stream(cudaStream_t *stream, bool blocking)
 {
+    *stream = nullptr;
+    if (const cudaError_t error = device_state()) return error;
     auto opened = std::make_unique<CUstream_st>();
     opened->blocking = blocking;
     *stream = opened.release();
@@ -226,6 +228,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
+    *event = nullptr;
+    if (const cudaError_t error = device_state()) return error;
     *event = std::make_unique<CUevent_st>().release();
     events.insert(*event);
     return cudaSuccess;
@@ -282,6 +286,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
 {
     if (!stream || stream->graph) return remember_error(cudaErrorStreamCaptureUnsupported);
+    if (const cudaError_t error = device_state()) return error;
     stream->graph = std::make_unique<CUgraph_st>().release();
     stream->graph->origin = stream;
     stream->graph->joined.insert(stream);
@@ -314,6 +319,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
+    *exec = nullptr;
+    if (const cudaError_t error = device_state()) return error;
     auto made = std::make_unique<CUgraphExec_st>();
     made->nodes = graph->nodes;
     *exec = made.release();

@@ -3,6 +3,7 @@
 #include "tensor_map.h"
 #include "cuda.h"
 #include "report.h"
+#include "stream.h"
 
 #include <cstdio>
 #include <cstring>
@@ -82,6 +83,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuui
                                 CUtensorMapL2promotion, CUtensorMapFloatOOBfill)
 {
     using namespace cudasim;
+    if (const cudaError_t error = device_state()) return static_cast<CUresult>(error);
     const Request r = {
         element_bytes(type),           rank, address, lengths, strides, box, element_strides,
         static_cast<unsigned>(swizzle)};
