@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "device_model.h"
 
+#include "cuda/conv90_plan.h"
 #include "cuda/normed_load.h"
 
 #include <math.h>
@@ -15,13 +16,15 @@ static const ie_device_model models[] = {
 static const double stream_share = 0.87;  /* of memory: norms, samplers, copies */
 static const double weights_share = 0.75; /* of memory: products that wait for their weights */
 static const double attention_share = 0.35;
+/* Of the matrix units: products that conv90 does not run, of few outputs or few pixels. */
+static const double narrow_share = 0.45;
 
 enum {
-    TILE_ROWS = 128,
-    TILE_INPUTS = 64, /* of one turn of a product's main loop */
-    MOST_SPLITS = 16, /* of a sum, where there are fewer tiles than processors */
-    LEAST_TURNS = 4,  /* that a part of a split sum should keep */
-    CHANNELS = 8      /* that are copied at once */
+    NARROW_ROWS = 128, /* of a tile of these */
+    NARROW_COLUMNS = 16,
+    NARROW_INPUTS = 32, /* of a step */
+    STEP_CLOCKS = 1024, /* of conv90's widest step, by wgmma alone */
+    CHANNELS = 8        /* that are copied at once */
 };
 
 const ie_device_model *ie_device_model_find(const char *name)
@@ -37,14 +40,6 @@ static int64_t whole(int64_t n, int64_t part)
     return (n + part - 1) / part;
 }
 
-/* The tile's width, and the share of the matrix roof that its main loop reaches: a narrow tile
- * reads shared memory more often for the same work. */
-static int64_t tile_columns(int64_t outputs, double *share)
-{
-    *share = outputs > 128 ? 0.84 : outputs > 64 ? 0.65 : 0.45;
-    return outputs > 128 ? 256 : outputs > 64 ? 128 : 64;
-}
-
 /* A kernel takes as long as the slower of the two. */
 static ie_times bound_by(double matrix, double memory, double launches)
 {
@@ -57,23 +52,53 @@ static ie_times one_after_other(ie_times a, ie_times b)
     return (ie_times){a.matrix + b.matrix, a.memory + b.memory, a.launch + b.launch};
 }
 
+/* As the launcher cuts it; a clock is so long that wgmma alone would make `matrix`. */
+static double seconds_on_conv90(const ie_device_model *d, const conv90_shape *s, int lanes)
+{
+    const double step = 2.0 * CONV90_PIXELS * CONV90_DEPTH * 256;
+    const double clock = d->matrix / d->processors * STEP_CLOCKS / step;
+    const conv90_plan plan = conv90_choose_plan(s);
+    return conv90_clocks(s, &plan, lanes, d->processors) / clock;
+}
+
+static double seconds_on_conv80(const ie_device_model *d, const conv90_shape *s, int lanes)
+{
+    const int64_t pixels = (int64_t)s->out_height * s->out_width;
+    const int64_t tiles = lanes * whole(pixels, NARROW_ROWS) * whole(s->outputs, NARROW_COLUMNS);
+    const int64_t inputs = (int64_t)s->kernel * s->kernel * (s->channels[0] + s->channels[1]);
+    const double flop = 2.0 * NARROW_ROWS * NARROW_COLUMNS * NARROW_INPUTS *
+                        (double)(whole(inputs, NARROW_INPUTS) * whole(tiles, d->processors));
+    return flop / (d->matrix / d->processors * narrow_share);
+}
+
+static ie_times predict_shape(const ie_device_model *d, const conv90_shape *s, int64_t lanes,
+                              double bytes)
+{
+    const double compute = conv90_fits_shape(s) ? seconds_on_conv90(d, s, (int)lanes)
+                                                : seconds_on_conv80(d, s, (int)lanes);
+    return bound_by(compute, bytes / (d->memory * weights_share), d->launch);
+}
+
+static int padded(int64_t channels)
+{
+    return (int)(whole(channels, CHANNELS) * CHANNELS);
+}
+
 ie_times ie_predict_product(const ie_device_model *d, const ie_product *p)
 {
-    double share;
-    const int64_t columns = tile_columns(p->outputs, &share);
-    const int64_t tiles = p->lanes * whole(p->rows, TILE_ROWS) * whole(p->outputs, columns);
-    const int64_t turns = whole(p->inputs, TILE_INPUTS);
-    int64_t splits = d->processors / tiles;
-    if (splits > turns / LEAST_TURNS) splits = turns / LEAST_TURNS;
-    if (splits > MOST_SPLITS) splits = MOST_SPLITS;
-    if (splits < 1) splits = 1;
-    const double waves = (double)whole(tiles * splits, d->processors);
-    const double flop = 2.0 * TILE_ROWS * (double)(columns * whole(turns, splits) * TILE_INPUTS);
-    /* The parts of a split sum are written and read again. */
-    const double losses = share / (1 + 0.1 * (double)(splits - 1));
-    const double compute = waves * flop / (d->matrix / d->processors * losses);
-    const double memory = p->bytes / (d->memory * weights_share);
-    return bound_by(compute, memory, d->launch * (splits > 1 ? 2 : 1));
+    const conv90_shape s = {.channels = {padded(p->inputs)},
+                            .out_height = 1,
+                            .out_width = (int)p->rows,
+                            .outputs = (int)p->outputs,
+                            .kernel = 1,
+                            .stride = 1};
+    return predict_shape(d, &s, p->lanes, p->bytes);
+}
+
+/* A kernel of its own makes the product's source of both, but where they are normed on load. */
+static bool is_made(const ie_conv_spec *spec)
+{
+    return spec->groups || spec->act != IE_ACT_NONE || spec->resample != IE_SAME;
 }
 
 /* What is done to the sources before the product. */
@@ -86,7 +111,7 @@ static ie_times predict_sources(const ie_device_model *d, const ie_conv_spec *sp
         return ie_predict_stream(d, 5.0 * sizeof(float) * (double)(lanes * channels));
     }
     ie_times all = {0};
-    if (spec->groups || spec->act != IE_ACT_NONE || spec->resample != IE_SAME) {
+    if (is_made(spec)) {
         const double read = pixels * (double)channels;
         const double written = (double)(lanes * ie_resampled(spec->height, spec->resample) *
                                         ie_resampled(spec->width, spec->resample) * channels);
@@ -95,30 +120,42 @@ static ie_times predict_sources(const ie_device_model *d, const ie_conv_spec *sp
     for (int i = 0; i < 2; i++) {
         const int64_t own = spec->channels[i];
         if (own % CHANNELS == 0) continue;
-        const double copied = pixels * (double)(own + whole(own, CHANNELS) * CHANNELS) * size;
+        const double copied = pixels * (double)(own + padded(own)) * size;
         all = one_after_other(all, ie_predict_stream(d, copied));
     }
     return all;
 }
 
+/* What conv.cu makes of it. */
+static conv90_shape shape_of(const ie_conv_spec *spec)
+{
+    conv90_shape s = {.channels = {padded(spec->channels[0]), padded(spec->channels[1])},
+                      .out_height = (int)ie_conv_out(spec, spec->height),
+                      .out_width = (int)ie_conv_out(spec, spec->width),
+                      .outputs = (int)spec->outputs,
+                      .kernel = spec->kernel,
+                      .stride = spec->stride,
+                      .normed = ie_cuda_normed_load(spec)};
+    if (s.normed && conv90_fits_shape(&s)) return s;
+    s.normed = false;
+    if (!is_made(spec)) return s;
+    s.channels[0] = padded(spec->channels[0] + spec->channels[1]);
+    s.channels[1] = 0;
+    return s;
+}
+
 ie_times ie_predict_conv(const ie_device_model *d, const ie_conv_spec *spec, int64_t lanes,
                          double bytes, bool moments)
 {
-    const int64_t channels = spec->channels[0] + spec->channels[1];
-    const ie_product p = {
-        .lanes = lanes,
-        .rows = ie_conv_out(spec, spec->height) * ie_conv_out(spec, spec->width),
-        .inputs = channels * spec->kernel * spec->kernel,
-        .outputs = spec->outputs,
-        .bytes = bytes,
-    };
+    const conv90_shape s = shape_of(spec);
     const ie_times all =
-        one_after_other(predict_sources(d, spec, lanes), ie_predict_product(d, &p));
+        one_after_other(predict_sources(d, spec, lanes), predict_shape(d, &s, lanes, bytes));
     if (!moments) return all;
-    /* A mean, a sum of squares and a count of every tile and output, written and read again. */
-    const int64_t tiles = lanes * whole(p.rows, TILE_ROWS);
-    const double partials = 3.0 * sizeof(float) * (double)(tiles * spec->outputs);
-    return one_after_other(all, ie_predict_stream(d, 2 * partials));
+    /* A mean, a sum of squares and a count of every part and output, written and read again. */
+    const conv90_plan plan = conv90_choose_plan(&s);
+    const double parts = (double)(lanes * conv90_partials(&s, &plan));
+    return one_after_other(
+        all, ie_predict_stream(d, 2 * 3.0 * sizeof(float) * parts * (double)spec->outputs));
 }
 
 ie_times ie_predict_attention(const ie_device_model *d, double flop, double bytes, int64_t blocks)

@@ -1,24 +1,14 @@
-/* conv90.h - inside the convolution of sm_90a: how a problem is cut (conv90_plan.cu), and what the
+/* conv90.h - inside the convolution of sm_90a: how a problem is cut (conv90_plan.h), and what the
  * kernels are told (conv90.cu, conv90_norm.cu). Callers see conv.h alone.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_CUDA_CONV90_H
 #define IE_CUDA_CONV90_H
 
 #include "conv.h"
+#include "conv90_plan.h"
 
 #include <cuda.h>
 
-enum { CONV90_PIXELS = 128, CONV90_DEPTH = 64 }; /* rows of a tile; channels of a step */
-
-/* `cluster` and `blocks` say who loads and who computes; all that a sum depends on follows the
- * problem without `lanes`. */
-struct conv90_plan {
-    int columns;                          /* outputs of a tile: 64, 128 or 256 */
-    int splits;                           /* runs of steps that are summed apart */
-    int log_width, log_height, log_lanes; /* of a tile's 128 pixels */
-    int cluster;                          /* blocks that load weights for each other: 1 or 2 */
-    int blocks;                           /* of the grid; 0: one per multiprocessor */
-};
 conv90_plan conv90_choose(const conv_problem &p);
 
 struct conv90_job {

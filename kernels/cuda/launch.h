@@ -44,8 +44,8 @@ template <class... P> int launch_failed(void (*kernel)(P...), int code)
     return code;
 }
 
-/* 80, 89, 90, 100, 120, ...: the compute capability of the current device; 0 with a cudaError, which
- * is returned. */
+/* 80, 89, 90, 100, 120, ...: the compute capability of the current device; 0 with a cudaError,
+ * which is returned. */
 inline int device_arch(int *arch)
 {
     static thread_local int known_device = -1, known_arch = 0;
