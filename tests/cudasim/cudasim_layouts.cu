@@ -234,6 +234,90 @@ static void test_swizzles(void **)
     }
 }
 
+/* ---- ranks ----------------------------------------------------------------------------------- */
+
+constexpr int RANKS = 5;
+struct Box { /* of bytes */
+    int rank, start[RANKS], length[RANKS], side[RANKS], step[RANKS];
+    bool stored;
+};
+
+/* Loads the box, and stores it again where it came from, plus one. */
+static __global__ void box_kernel(const __grid_constant__ CUtensorMap map, Box box, uint8_t *out,
+                                  unsigned bytes)
+{
+    const uint32_t start = shared_address(dynamic_shared()), barrier = start + bytes;
+    if (threadIdx.x != 0) return;
+    mbarrier_init(barrier, 1);
+    mbarrier_init_fence();
+    mbarrier_arrive_expect(barrier, bytes);
+    cudasim::tma_load(start, &map, barrier, box.start, 0);
+    mbarrier_wait(barrier, 0);
+    for (unsigned i = 0; i < bytes; i++) out[i] = dynamic_shared()[i]++;
+    if (!box.stored) return;
+    fence_proxy_async();
+    cudasim::tma_store(&map, start, box.start);
+    bulk_commit();
+    bulk_wait_read<0>();
+}
+
+/* Element i of the box, the innermost side running fastest: its place in the tensor, or -1. */
+static int place_of(const Box &box, int i)
+{
+    int place = 0, stride = 1;
+    for (int d = 0; d < box.rank; d++) {
+        const int count = (box.side[d] + box.step[d] - 1) / box.step[d];
+        const int x = box.start[d] + i % count * box.step[d];
+        if (x < 0 || x >= box.length[d]) return -1;
+        place += x * stride;
+        stride *= box.length[d];
+        i /= count;
+    }
+    return place;
+}
+
+static void check_box(const Box &box)
+{
+    cuuint64_t lengths[RANKS], strides[RANKS], all = 1;
+    cuuint32_t sides[RANKS], steps[RANKS];
+    unsigned bytes = 1;
+    for (int d = 0; d < box.rank; d++) {
+        lengths[d] = static_cast<cuuint64_t>(box.length[d]);
+        sides[d] = static_cast<cuuint32_t>(box.side[d]);
+        steps[d] = static_cast<cuuint32_t>(box.step[d]);
+        strides[d] = all *= lengths[d];
+        bytes *= (sides[d] + steps[d] - 1) / steps[d];
+    }
+    std::vector<uint8_t> values(all);
+    for (size_t i = 0; i < all; i++) values[i] = static_cast<uint8_t>(i * 7 + i / 256);
+    const Device<uint8_t> tensor(values), out(bytes);
+    CUtensorMap map;
+    assert_int_equal(cuTensorMapEncodeTiled(
+                         &map, CU_TENSOR_MAP_DATA_TYPE_UINT8, static_cast<cuuint32_t>(box.rank),
+                         tensor.data(), lengths, strides, sides, steps,
+                         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE,
+                         CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE),
+                     0);
+    const cudaLaunchConfig_t config = one_block(1, bytes + 8);
+    assert_int_equal(cudaLaunchKernelEx(&config, box_kernel, map, box, out.data(), bytes), 0);
+    const std::vector<uint8_t> loaded = out.download(), after = tensor.download();
+    for (unsigned i = 0; i < bytes; i++) {
+        const int place = place_of(box, static_cast<int>(i));
+        assert_int_equal(loaded[i], place < 0 ? 0 : values[place]);
+        if (place >= 0 && box.stored) values[place]++;
+    }
+    assert_true(after == values); /* and nothing beside the box was written */
+}
+
+static void test_ranks(void **)
+{
+    check_box({1, {80}, {96}, {32}, {1}, true}); /* half of it beyond the end */
+    check_box({1, {-16}, {96}, {48}, {1}, true});
+    check_box({3, {0, 1, -1}, {16, 3, 4}, {16, 2, 3}, {1, 1, 1}, true});
+    check_box({5, {16, 1, -1, 2, 0}, {32, 3, 2, 4, 2}, {16, 2, 2, 2, 2}, {1, 1, 1, 1, 1}, true});
+    check_box({5, {0, 0, 0, 1, 0}, {16, 5, 2, 4, 3}, {16, 5, 2, 4, 3}, {1, 2, 1, 2, 2}, false});
+}
+
 /* ---- wgmma ----------------------------------------------------------------------------------- */
 
 /* A canonical layout: where the 16-byte unit (mn, k) lies, in units, before the swizzle. Along mn
@@ -359,9 +443,8 @@ static void test_wgmma(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_mma),
-        cmocka_unit_test(test_matrices),
-        cmocka_unit_test(test_swizzles),
+        cmocka_unit_test(test_mma),      cmocka_unit_test(test_matrices),
+        cmocka_unit_test(test_swizzles), cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_wgmma),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -224,6 +224,102 @@ static void test_named_barriers(void **)
     });
 }
 
+/* Of lanes first .. end - 1 of the warp that begins at x[warp]. */
+static unsigned votes_of(const std::vector<unsigned> &x, int warp, int first, int end,
+                         const std::function<bool(unsigned)> &predicate)
+{
+    unsigned votes = 0;
+    for (int lane = first; lane < end; lane++) {
+        if (predicate(x[warp + lane])) votes |= 1u << lane;
+    }
+    return votes;
+}
+
+static void test_votes(void **)
+{
+    const int blocks = 4, n = blocks * 64; /* in block 0 nobody is above 250, in block 3 all are */
+    std::vector<unsigned> x(n), expected;
+    for (int i = 0; i < n; i++) x[i] = i * 37 % 251;
+    for (int i = n - 64; i < n; i++) x[i] = 251 + i % 5;
+    for (int i = 64; i < 96; i++) x[i] = i % 32 < VOTE_PART ? 255 : 16 + i % 3;
+    const unsigned low = (1u << VOTE_PART) - 1;
+    for (int i = 0; i < n; i++) {
+        const int warp = i / 32 * 32;
+        const bool first = i % 32 < VOTE_PART;
+        const auto all = [&](auto p) { return votes_of(x, warp, 0, 32, p); };
+        const auto part = [&](auto p) {
+            return first ? votes_of(x, warp, 0, VOTE_PART, p) : votes_of(x, warp, VOTE_PART, 32, p);
+        };
+        expected.push_back(all([](unsigned v) { return v % 2 == 1; }));
+        expected.push_back(all([](unsigned v) { return v > 250; }) != 0);
+        expected.push_back(all([](unsigned v) { return v < 255; }) == 0xffffffffu);
+        expected.push_back(part([=](unsigned v) { return (v & (first ? 2 : 4)) != 0; }));
+        expected.push_back(part([=](unsigned v) { return first ? v > 250 : v < 4; }) != 0);
+        expected.push_back(part([=](unsigned v) { return first ? v < 240 : v > 15; }) ==
+                           (first ? low : ~low));
+    }
+    const Device<unsigned> dx(x), out(expected.size());
+    for_each_order([&](const char *) {
+        assert_int_equal(run_votes(dx.data(), out.data(), blocks, nullptr), 0);
+        assert_true(out.download() == expected);
+    });
+}
+
+/* "If the computed source lane is out of range" of the lane's group its own value comes back; an
+ * index counts within the group, and xor may reach a group before. */
+static void test_shuffles(void **)
+{
+    std::vector<int> x(64), expected;
+    for (int i = 0; i < 64; i++) x[i] = 1000 + i * i;
+    for (int i = 0; i < 64; i++) {
+        for (int width = 32; width >= 4; width /= 2) {
+            const int first = i / width * width, end = first + width;
+            expected.push_back(x[first + 5 % width]);
+            expected.push_back(x[i - 3 >= first ? i - 3 : i]);
+            expected.push_back(x[i + 3 < end ? i + 3 : i]);
+            expected.push_back(x[(i ^ 5) < end ? i ^ 5 : i]);
+        }
+    }
+    const Device<int> dx(x), out(expected.size());
+    for_each_order([&](const char *) {
+        assert_int_equal(run_shuffles(dx.data(), out.data(), nullptr), 0);
+        assert_true(out.download() == expected);
+    });
+}
+
+static void test_atomics(void **)
+{
+    const int blocks = 3;
+    const AtomicResults before = {INT32_MAX,  INT32_MIN, 0, UINT32_MAX, 0, 0,
+                                  UINT32_MAX, 0,         0, 0,          0};
+    AtomicResults expected = before;
+    std::vector<unsigned> x(blocks * 64);
+    for (size_t i = 0; i < x.size(); i++) {
+        const unsigned v = x[i] = static_cast<unsigned>(i + 1) * 2654435761u | 1u << 8;
+        expected.least = std::min(expected.least, static_cast<int>(v));
+        expected.most = std::max(expected.most, static_cast<int>(v));
+        expected.least_unsigned = std::min(expected.least_unsigned, v);
+        expected.most_unsigned = std::max(expected.most_unsigned, v);
+        expected.count++;
+        expected.some_bits |= v;
+        expected.all_bits &= v;
+        expected.odd_bits ^= v;
+        expected.swapped += v;
+        expected.sum += v;
+    }
+    const Device<unsigned> dx(x);
+    Device<AtomicResults> r(1);
+    for_each_order([&](const char *) {
+        r.upload({before});
+        assert_int_equal(run_atomics(dx.data(), r.data(), blocks, nullptr), 0);
+        AtomicResults got = r.download()[0];
+        assert_true(std::find(x.begin(), x.end(), got.chain) != x.end());
+        got.swapped += got.chain;
+        got.chain = 0;
+        assert_memory_equal(&got, &expected, sizeof got);
+    });
+}
+
 /* The host computes the same: what differs between the paths is who compiled it, and how. */
 static void test_arithmetic(void **)
 {
@@ -268,6 +364,7 @@ const std::vector<CMUnitTest> tests_sm80 = {
     cmocka_unit_test(test_gemm),         cmocka_unit_test(test_attention),
     cmocka_unit_test(test_group_norm),   cmocka_unit_test(test_last_block),
     cmocka_unit_test(test_grid_barrier), cmocka_unit_test(test_named_barriers),
-    cmocka_unit_test(test_arithmetic),
+    cmocka_unit_test(test_votes),        cmocka_unit_test(test_shuffles),
+    cmocka_unit_test(test_atomics),      cmocka_unit_test(test_arithmetic),
 };
 const std::vector<CMUnitTest> tests_sm89 = {cmocka_unit_test(test_fp8_tile)};

@@ -54,6 +54,21 @@ cudaError_t run_normalise(const float *x, float *y, float *partial, unsigned *ar
 /* The roles of a block's warps, joined by named barriers: y [rounds * 64] = 2 x */
 cudaError_t run_hand_over(const float *x, float *y, int rounds, cudaStream_t stream);
 
+/* out [blocks * 64, VOTE_RESULTS] of x [blocks * 64]: what each thread hears in votes of its warp,
+ * and of the first VOTE_PART lanes and the others apart */
+constexpr int VOTE_RESULTS = 6, VOTE_PART = 11;
+cudaError_t run_votes(const unsigned *x, unsigned *out, int blocks, cudaStream_t stream);
+/* out [64, SHUFFLE_RESULTS] of x [64]: the four shuffles in groups of 32, 16, 8 and 4 lanes */
+constexpr int SHUFFLE_RESULTS = 16;
+cudaError_t run_shuffles(const int *x, int *out, cudaStream_t stream);
+/* Of x [blocks * 64]; before, every field is what no x changes it from, `chain` too */
+struct AtomicResults {
+    int least, most, count;
+    unsigned least_unsigned, most_unsigned, some_bits, all_bits, odd_bits, chain, swapped;
+    unsigned long long sum;
+};
+cudaError_t run_atomics(const unsigned *x, AtomicResults *r, int blocks, cudaStream_t stream);
+
 /* out [count, ARITHMETIC_RESULTS]: the operations of arithmetic.h on pairs [count, 2] of words */
 cudaError_t run_arithmetic(const uint32_t *pairs, uint32_t *out, int count, cudaStream_t stream);
 

@@ -118,10 +118,8 @@ def fence(ops, parts, args):
 
 
 def mbarrier(ops, parts, args):
-    if parts[1] in ("init", "inval"):
-        address = ops.address(args[0], "shared")
-        return (f"mbarrier_init({address}, {ops.read(args[1], 'u32')});" if parts[1] == "init"
-                else f"mbarrier_invalidate({address});")
+    if parts[1] == "init":
+        return f"mbarrier_init({ops.address(args[0], 'shared')}, {ops.read(args[1], 'u32')});"
     if parts[1] in ("try_wait", "test_wait"):
         if parts[1] == "test_wait":
             raise Untranslatable("mbarrier.test_wait: a loop of try_wait")
@@ -166,14 +164,6 @@ def bulk(ops, parts, args):
     if parts[3] == "tensor" and "bulk_group" in parts and "add" not in parts:
         tensor_map, at = tensor_operand(ops, args[0])
         return f"{at}tma_store({tensor_map}, {ops.address(args[1], 'shared')}, at_);"
-    if load_first:
-        blocks = ops.read(args[4], "u16") if "multicast::cluster" in parts else "0"
-        return (f"bulk_load({ops.address(args[0], 'shared')}, (const void *)"
-                f"{ops.address(args[1], 'global')}, {ops.read(args[2], 'u32')}, "
-                f"{ops.address(args[3], 'shared')}, {blocks});")
-    if parts[3] == "global" and "bulk_group" in parts:
-        return (f"bulk_store((void *){ops.address(args[0], 'global')}, "
-                f"{ops.address(args[1], 'shared')}, {ops.read(args[2], 'u32')});")
     raise Untranslatable(".".join(parts))
 
 
@@ -189,7 +179,7 @@ def copy(ops, parts, args):
     if parts[2] == "wait_all":
         return "cp_async_wait_all();"
     if parts[2] == "mbarrier":
-        return f"cp_async_arrive({ops.address(args[0], 'shared')});"
+        raise Untranslatable(".".join(parts))
     read = ops.read(args[3], "u32") if len(args) > 3 else args[2]
     return (f"cp_async({ops.address(args[0], 'shared')}, (const void *)"
             f"{ops.address(args[1], 'global')}, {args[2]}, {read});")
@@ -218,7 +208,7 @@ def store_matrix(ops, parts, args):
             f"stmatrix({ops.address(args[0], 'shared')}, in_, {count}, {transposed});")
 
 
-NUMBERS = {"bf16": "BF16", "e4m3": "E4M3", "e5m2": "E5M2"}
+NUMBERS = {"bf16": "BF16", "e4m3": "E4M3"}
 
 
 def number_of(parts):
@@ -243,21 +233,16 @@ def warpgroup(ops, parts, args):
         operand = args[0] if args else "0"
         return {"fence": "wgmma_fence();", "commit_group": "wgmma_commit();",
                 "wait_group": f"wgmma_wait({operand});"}[parts[1]]
-    in_registers = args[1].startswith("{")
     columns = 2 * len(ops.vector(args[0]))
     if f"n{columns}k" not in ".".join(parts):
         raise Untranslatable(f"{'.'.join(parts)} into {columns // 2} registers")
     if args[4] != "1" or args[5] != "1":
         raise Untranslatable("wgmma with negated operands")
-    flags = [f == "1" for f in args[6:8]] + [False, False]
-    a_mn, b_mn = (False, flags[0]) if in_registers else (flags[0], flags[1])
-    text = f"float d_[] = {array(ops, args[0], 'f32')}; "
-    if in_registers:
-        text += f"const uint32_t a_[] = {array(ops, args[1], 'b32')}; "
-    descriptor = "0" if in_registers else ops.read(args[1], "u64")
-    return (text + f"wgmma(d_, {{{number_of(parts)}, {columns}, {ops.read(args[3], 'pred')}, "
-            f"{str(a_mn).lower()}, {str(b_mn).lower()}, {'a_' if in_registers else 'nullptr'}, "
-            f"{descriptor}, {ops.read(args[2], 'u64')}, true}}); "
+    if args[1].startswith("{") or "1" in args[6:8]:
+        raise Untranslatable("wgmma whose operands are not K-major in shared memory")
+    return (f"float d_[] = {array(ops, args[0], 'f32')}; wgmma(d_, {{{number_of(parts)}, "
+            f"{columns}, {ops.read(args[3], 'pred')}, false, false, nullptr, "
+            f"{ops.read(args[1], 'u64')}, {ops.read(args[2], 'u64')}, true}}); "
             + results(ops, args[0], "f32", "d_"))
 
 

@@ -57,12 +57,4 @@ void cp_async_wait_all()
     machine.self->copies.commit();
     machine.self->copies.wait(0);
 }
-
-/* The arrival happens when the copies have. They are completed on the spot: a copy that is late
- * and an arrival that is late look the same to whoever waits for the mbarrier. */
-void cp_async_arrive(uint32_t barrier)
-{
-    cp_async_wait_all();
-    mbarrier_arrive(barrier, 1);
-}
 } /* namespace cudasim */

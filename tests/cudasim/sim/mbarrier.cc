@@ -71,16 +71,6 @@ void mbarrier_init(uint32_t barrier, unsigned arrivals)
     block.mbarriers[offset] = MbarrierSide();
 }
 
-void mbarrier_invalidate(uint32_t barrier)
-{
-    Block &block = block_of(barrier);
-    const uint32_t offset = offset_of(barrier);
-    Word &word = live_word(block, offset, "invalidated");
-    if (!block.mbarriers[offset].waiting.empty()) fail("mbarrier %u: threads wait for it", offset);
-    word.expected = NOT_INITIALISED;
-    block.mbarriers.erase(offset);
-}
-
 unsigned mbarrier_arrive(uint32_t barrier, unsigned count)
 {
     Block &block = block_of(barrier);

@@ -66,10 +66,8 @@ void cp_async(uint32_t to, const void *from, unsigned bytes, unsigned source_byt
 void cp_async_commit();
 void cp_async_wait(unsigned groups_left);
 void cp_async_wait_all();
-void cp_async_arrive(uint32_t barrier); /* cp.async.mbarrier.arrive.noinc */
 
 void mbarrier_init(uint32_t barrier, unsigned arrivals);
-void mbarrier_invalidate(uint32_t barrier);
 unsigned mbarrier_arrive(uint32_t barrier, unsigned count); /* returns the phase it arrived in */
 void mbarrier_expect(uint32_t barrier, unsigned bytes);     /* without an arrival */
 void mbarrier_wait(uint32_t barrier, unsigned parity);
@@ -78,8 +76,6 @@ void mbarrier_wait(uint32_t barrier, unsigned parity);
  * cluster (0: this block alone). */
 void tma_load(uint32_t to, const void *map, uint32_t barrier, const int *at, unsigned blocks);
 void tma_store(const void *map, uint32_t from, const int *at);
-void bulk_load(uint32_t to, const void *from, unsigned bytes, uint32_t barrier, unsigned blocks);
-void bulk_store(void *to, uint32_t from, unsigned bytes);
 void bulk_commit();
 void bulk_wait(unsigned groups_left); /* until the sources may be reused, or more */
 void fence_proxy_async();
@@ -89,7 +85,7 @@ void fence_proxy_async();
 void ldmatrix(uint32_t *registers, uint32_t row, int count, bool transposed);
 void stmatrix(uint32_t row, const uint32_t *registers, int count, bool transposed);
 
-enum Number { BF16, E4M3, E5M2 };
+enum Number { BF16, E4M3 };
 /* d = a b + c: m16n8k16 for bf16, m16n8k32 for the 8-bit numbers; a of 4 registers, b of 2. */
 void mma(float *d, const uint32_t *a, const uint32_t *b, const float *c, Number number);
 

@@ -19,22 +19,17 @@ inline float from_bf16(uint16_t bits)
     return value;
 }
 
-/* e4m3: bias 7, no infinity, NaN is all ones; e5m2: bias 15, as IEEE. */
-inline float from_fp8(uint8_t bits, Number number)
+/* Bias 7, no infinity, NaN is all ones. */
+inline float from_e4m3(uint8_t bits)
 {
-    const int mantissa_bits = number == E4M3 ? 3 : 2, bias = number == E4M3 ? 7 : 15;
-    const int exponent = (bits & 0x7f) >> mantissa_bits;
-    const int mantissa = bits & ((1 << mantissa_bits) - 1);
+    const int exponent = bits >> 3 & 15, mantissa = bits & 7;
     float value;
-    if (number == E4M3 && (bits & 0x7f) == 0x7f)
+    if ((bits & 0x7f) == 0x7f)
         value = NAN;
-    else if (number == E5M2 && exponent == 31)
-        value = mantissa ? NAN : INFINITY;
     else if (exponent == 0)
-        value = std::ldexp(static_cast<float>(mantissa), 1 - bias - mantissa_bits);
+        value = std::ldexp(static_cast<float>(mantissa), -9);
     else
-        value = std::ldexp(static_cast<float>(mantissa | 1 << mantissa_bits),
-                           exponent - bias - mantissa_bits);
+        value = std::ldexp(static_cast<float>(mantissa | 8), exponent - 10);
     return bits & 0x80 ? -value : value;
 }
 
@@ -43,7 +38,7 @@ inline unsigned bytes_of(Number number)
     return number == BF16 ? 2 : 1;
 }
 
-/* 16 bytes of operands: 8 of bf16, 16 of the 8-bit numbers, `step` floats apart. */
+/* 16 bytes of operands: 8 of bf16, 16 of e4m3, `step` floats apart. */
 inline void unpack_chunk(const unsigned char *chunk, Number number, float *out, unsigned step)
 {
     for (unsigned i = 0; i < 16 / bytes_of(number); i++) {
@@ -52,7 +47,7 @@ inline void unpack_chunk(const unsigned char *chunk, Number number, float *out, 
             std::memcpy(&bits, chunk + 2 * i, 2);
             out[i * step] = from_bf16(bits);
         } else {
-            out[i * step] = from_fp8(chunk[i], number);
+            out[i * step] = from_e4m3(chunk[i]);
         }
     }
 }
@@ -61,7 +56,7 @@ inline void unpack_chunk(const unsigned char *chunk, Number number, float *out, 
 inline float from_register(uint32_t bits, Number number, unsigned i)
 {
     if (number == BF16) return from_bf16(static_cast<uint16_t>(bits >> 16 * i));
-    return from_fp8(static_cast<uint8_t>(bits >> 8 * i), number);
+    return from_e4m3(static_cast<uint8_t>(bits >> 8 * i));
 }
 } /* namespace cudasim */
 

@@ -1,6 +1,6 @@
-/* tma.cc - bulk copies between global and shared memory: boxes of a tensor, and plain runs of
- * bytes. Loads report to an mbarrier and may take effect at any time after they are asked for; the
- * destination holds 0xff until then. Stores belong to groups of the thread that asked.
+/* tma.cc - bulk copies between global and shared memory: boxes of a tensor. Loads report to an
+ * mbarrier and may take effect at any time after they are asked for; the destination holds 0xff
+ * until then. Stores belong to groups of the thread that asked.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "memory.h"
 #include "report.h"
@@ -133,25 +133,6 @@ void tma_load(uint32_t to, const void *map_pointer, uint32_t barrier, const int 
     }
 }
 
-void bulk_load(uint32_t to, const void *from, unsigned bytes, uint32_t barrier, unsigned blocks)
-{
-    const void *pc = CUDASIM_CALLER;
-    if (offset_of(to) % 16 || reinterpret_cast<uintptr_t>(from) % 16 || bytes % 16) {
-        fail("bulk copy: addresses and size are multiples of 16 bytes");
-    }
-    global_check(from, bytes, "bulk copy");
-    const Moment by = race_arrive(*machine.self);
-    if (race_build()) race_touch(by, from, bytes, Access::read, pc);
-    for (const Target &target : targets_of(to, barrier, blocks)) {
-        claim(target, bytes, by, pc);
-        add_pending([=] {
-            check_alive(target);
-            std::memcpy(target.block->shared + target.to, from, bytes);
-            mbarrier_complete(*target.block, target.barrier, bytes, by);
-        });
-    }
-}
-
 /* ---- stores ---------------------------------------------------------------------------------- */
 
 static void store(std::function<void()> write)
@@ -188,15 +169,6 @@ void tma_store(const void *map_pointer, uint32_t from, const int *at)
             if (to) store_run(to, swizzle(from + offset, map.swizzle), n, pc);
         });
     });
-}
-
-void bulk_store(void *to, uint32_t from, unsigned bytes)
-{
-    const void *pc = CUDASIM_CALLER;
-    if (offset_of(from) % 16 || reinterpret_cast<uintptr_t>(to) % 16 || bytes % 16) {
-        fail("bulk store: addresses and size are multiples of 16 bytes");
-    }
-    store([=] { store_run(to, from, bytes, pc); });
 }
 
 void bulk_commit()
