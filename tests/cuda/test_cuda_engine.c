@@ -427,7 +427,8 @@ static void a_broken_device_ends_every_edit(void **state)
     golden_close(&io);
 }
 
-int main(void)
+/* An argument is the name of the one test to run. */
+int main(int count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_it_cannot_do_is_refused_in_words),
@@ -442,5 +443,6 @@ int main(void)
         cmocka_unit_test(what_would_fit_is_told_and_does),
         cmocka_unit_test(a_broken_device_ends_every_edit),
     };
+    if (count > 1) cmocka_set_test_filter(arguments[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
