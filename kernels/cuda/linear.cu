@@ -12,6 +12,8 @@
  *   mapping   a warp makes an output of eight rows of x at a time, a block `rounds` outputs a warp;
  *             act(x) lies in shared memory, 2048 values of K of the eight rows, and is made once a
  *             block where K is not longer
+ *   limits    80 registers (nvcc 13.0; sm_80, 90a, 120), no spills: 3 blocks an SM
+ *   measured  not yet on a device
  * SPDX-License-Identifier: Apache-2.0 */
 #include "conv.h"
 #include "cuda_ops.h"
