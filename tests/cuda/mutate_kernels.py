@@ -4,15 +4,16 @@ backend's host code, and see that test_cuda_engine does.
 
     tests/cuda/mutate_kernels.py --build FOLDER [--list] [WORD ...]
 
-FOLDER is a configured build (ninja) in which check_cuda_plain, check_cuda_races and
-test_cuda_engine are built. A mutant replaces one object file of them; it is compiled as the build
-would, and the operation that it belongs to is checked on the simulator until the first complaint.
-WORDs select mutations by a part of their description.
+FOLDER is a configured build (ninja) in which check_cuda_plain, check_cuda_races, test_cuda_engine
+and test_cuda_errors are built. A mutant replaces one object file of them; it is compiled as the
+build would, and the operation that it belongs to is checked on the simulator until the first
+complaint. WORDs select mutations by a part of their description.
 
     plain    forward and lazy          random   another order, asynchrony at any time
     races    instrumented for the race checker
     80       plain, on a device of compute capability 8.0, where conv80.cu does all products
-    host     a file of engine/backend, in test_cuda_engine
+    breaks   plain, in test_cuda_errors, whose device breaks
+    host     a file of engine/backend, in test_cuda_engine; host-breaks: in test_cuda_errors
 
     0  every mutation was noticed
     1  one was not, does not fit the sources or does not compile
@@ -51,7 +52,7 @@ class Mutation:
 
     @property
     def folder(self):
-        return BACKEND if self.mode == "host" else KERNELS
+        return BACKEND if self.mode.startswith("host") else KERNELS
 
     @property
     def fits(self):
@@ -137,6 +138,39 @@ MUTATIONS = [
     Mutation("enlarging without half-pixel centres", "pixels.cu",
              "static_cast<int64_t>(2 * i + 1) * from - size", "static_cast<int64_t>(2 * i) * from",
              "augment", "plain"),
+    Mutation("conv90: the last part of a sum is not added", "conv90.cu",
+             "split < job.plan.splits; split++", "split < job.plan.splits - 1; split++", "conv",
+             "plain"),
+    Mutation("conv90: the second half of a tile's pixels gets the first's sums", "conv90.cu",
+             "sums_at(job, split, tile, conv90_row(half, i), o));",
+             "sums_at(job, split, tile, conv90_row(0, i), o));", "conv", "plain"),
+    Mutation("padded channels are those of the next pixel", "conv.cu",
+             "first + i < c.channels ? __bfloat162float(x[i]) : 0.0f",
+             "__bfloat162float(x[i])", "conv", "plain"),
+    Mutation("gather: every lane takes the first one's source", "pixels.cu",
+             "g.index[i][lane]", "g.index[i][0]", "gather", "plain"),
+    Mutation("mask polarity", "pixels.cu", "mask[p] != 0", "mask[p] == 0", "mask_image", "plain"),
+    Mutation("rows of slots: the lane's number is taken for its slot", "pixels.cu",
+             "p.slots[p.index[blockIdx.y] * p.slot_row", "p.slots[blockIdx.y * p.slot_row",
+             "add_rows", "plain"),
+    Mutation("embed: a token's neighbour", "tokens.cu",
+             "static_cast<int64_t>(ids[blockIdx.x]) * channels",
+             "static_cast<int64_t>(ids[0]) * channels", "embed", "plain"),
+    Mutation("sinusoid: cosine and sine swapped", "tokens.cu",
+             "to[k] = static_cast<float>(cosine);\n    to[half + k] = static_cast<float>(sine);",
+             "to[k] = static_cast<float>(sine);\n    to[half + k] = static_cast<float>(cosine);",
+             "sinusoid", "plain"),
+    Mutation("noise: every block of four is the first", "sampler.cu",
+             "normal, seed, stage, step, static_cast<uint32_t>(block)",
+             "normal, seed, stage, step, 0", "noise", "plain"),
+    Mutation("a failed tensor map has no kernel's name", "conv90.cu",
+             "return launch_failed(conv90_kernel<COLUMNS>, code);", "return code;", "", "breaks"),
+    Mutation("a device that does not say what it is counts as an old one", "conv.cu",
+             "const int code = device_arch(&arch);", "const int code = 0 * device_arch(&arch);",
+             "", "breaks"),
+    Mutation("a thread goes on without its device", "backend_cuda.c",
+             "if (code == cudaSuccess) code = cudaSetDevice(b->device);",
+             "(void)cudaSetDevice(b->device);", "", "host-breaks"),
     Mutation("the merge of moments does not wait for the product", "conv.cu",
              WAIT + "    spread *shared", "    spread *shared", "conv", "plain"),
     Mutation("the sampler's update waits when it has found its limit", "sampler.cu", UPDATE,
@@ -171,11 +205,14 @@ ENVIRONMENTS = {
            "IE_TEST_RUNS": "1"},
     "host": {"CUDASIM_SCHED": "fwd", "CUDASIM_ASYNC": "lazy"},
 }
+ENVIRONMENTS["breaks"] = ENVIRONMENTS["host-breaks"] = ENVIRONMENTS["host"]
 
 # Mode -> the object library of the mutant, and the program.
 PARTS = {mode: ("cuda_kernels_plain.", "check_cuda_plain") for mode in ("plain", "random", "80")}
 PARTS["races"] = ("cuda_kernels_races.", "check_cuda_races")
 PARTS["host"] = ("cuda_backend_simulated.", "test_cuda_engine")
+PARTS["breaks"] = ("cuda_kernels_plain.", "test_cuda_errors")
+PARTS["host-breaks"] = ("cuda_backend_simulated.", "test_cuda_errors")
 
 
 class Build:
