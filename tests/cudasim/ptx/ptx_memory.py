@@ -238,10 +238,11 @@ def warpgroup(ops, parts, args):
         raise Untranslatable(f"{'.'.join(parts)} into {columns // 2} registers")
     if args[4] != "1" or args[5] != "1":
         raise Untranslatable("wgmma with negated operands")
-    if args[1].startswith("{") or "1" in args[6:8]:
-        raise Untranslatable("wgmma whose operands are not K-major in shared memory")
+    if args[1].startswith("{"):
+        raise Untranslatable("wgmma with a in registers")
+    a_mn, b_mn = (str(flag == "1").lower() for flag in (args[6:8] or "00"))
     return (f"float d_[] = {array(ops, args[0], 'f32')}; wgmma(d_, {{{number_of(parts)}, "
-            f"{columns}, {ops.read(args[3], 'pred')}, false, false, nullptr, "
+            f"{columns}, {ops.read(args[3], 'pred')}, {a_mn}, {b_mn}, nullptr, "
             f"{ops.read(args[1], 'u64')}, {ops.read(args[2], 'u64')}, true}}); "
             + results(ops, args[0], "f32", "d_"))
 
