@@ -43,9 +43,9 @@ def picture_path(output: Path, item: Item, prompt: str, seed: int) -> Path:
 
 
 def model_digest(model: Path) -> str:
-    """Of the files of a model, so that a folder of results belongs to one."""
+    """Of the files of a model but its card, so that a folder of results belongs to one."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in model.rglob("*") if p.is_file()):
+    for path in sorted(p for p in model.rglob("*") if p.is_file() and p.name != "README.md"):
         digest.update(str(path.relative_to(model)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
