@@ -33,6 +33,19 @@ static void a_name_that_is_not_there_is_not_found(void **state)
 /* The 3x3 convolutions of Imagen's base for one guided request: side, channels, and the share of
  * the matrix roof that was predicted from published kernels (low .. high), whose grids do not
  * overlap. */
+/* 3x3, with as many outputs as channels. */
+static ie_conv_spec conv_3x3(int64_t side, int64_t channels)
+{
+    return (ie_conv_spec){.dtype = IE_BF16,
+                          .height = side,
+                          .width = side,
+                          .channels = {channels},
+                          .outputs = channels,
+                          .kernel = 3,
+                          .stride = 1,
+                          .pad = 1};
+}
+
 static void the_bases_convolutions_reach_the_predicted_shares(void **state)
 {
     (void)state;
@@ -45,14 +58,7 @@ static void the_bases_convolutions_reach_the_predicted_shares(void **state)
     apart.launch = 1.5e-6;
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
         const int64_t side = layers[i].side, channels = layers[i].channels;
-        const ie_conv_spec spec = {.dtype = IE_BF16,
-                                   .height = side,
-                                   .width = side,
-                                   .channels = {channels},
-                                   .outputs = channels,
-                                   .kernel = 3,
-                                   .stride = 1,
-                                   .pad = 1};
+        const ie_conv_spec spec = conv_3x3(side, channels);
         const double values = 2.0 * (double)(side * side * channels);
         const double weights = 9.0 * (double)(channels * channels);
         const double flop = 2 * 9 * (double)channels * values;
@@ -77,15 +83,7 @@ static void products_are_cut_as_they_are_launched(void **state)
     } layers[] = {{32, 1024, 144 * 700 + 3500},
                   {8, 2048, 36 * 700 + 3500 + 3500 + 2 * 4.0 * 8 * 128 * 2048 / 3000}};
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
-        const int64_t side = layers[i].side, channels = layers[i].channels;
-        const ie_conv_spec spec = {.dtype = IE_BF16,
-                                   .height = side,
-                                   .width = side,
-                                   .channels = {channels},
-                                   .outputs = channels,
-                                   .kernel = 3,
-                                   .stride = 1,
-                                   .pad = 1};
+        const ie_conv_spec spec = conv_3x3(layers[i].side, layers[i].channels);
         const ie_times t = ie_predict_conv(h200(), &spec, 2, 1, false);
         assert_true(fabs(t.matrix * rate / layers[i].clocks - 1) < 1e-9);
     }
