@@ -52,14 +52,16 @@ class DownLevel(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """One level of the decoder. `inputs` are the channels of each block's input, skip included."""
+    """One level of the decoder. `inputs`: what flows into each block, and the skip it is given."""
 
-    def __init__(self, config: UNetConfig, index: int, inputs: list[int], outputs: int):
+    def __init__(
+        self, config: UNetConfig, index: int, inputs: list[tuple[int, int]], outputs: int
+    ):
         super().__init__()
         level = config.levels[index]
         channels = level.channels
         self.stride = level.stride
-        self.blocks = nn.ModuleList(ResidualBlock(config, n, channels) for n in inputs)
+        self.blocks = nn.ModuleList(ResidualBlock(config, sum(n), channels) for n in inputs)
         self.attentions = nn.ModuleDict()
         if level.attention != "none":
             after = range(len(inputs)) if config.layout == "adm" else [len(inputs) - 1]
@@ -250,30 +252,30 @@ def conditioning_chain(config: UNetConfig) -> nn.ModuleList:
     return chain
 
 
-def adm_inputs(config: UNetConfig) -> list[list[int]]:
-    """Input channels of the decoder's blocks: what flows in, plus the skip that is popped."""
+def adm_inputs(config: UNetConfig) -> list[list[tuple[int, int]]]:
+    """Input channels of the decoder's blocks: what flows in, and the skip that is popped."""
     skips = [config.width]
     for i, level in enumerate(config.levels):
         skips += [level.channels] * level.blocks
         if i + 1 < len(config.levels):
             skips.append(level.channels)
     current = config.levels[-1].channels
-    inputs: list[list[int]] = []
+    inputs: list[list[tuple[int, int]]] = []
     for level in reversed(config.levels):
         row = []
         for _ in range(level.blocks + 1):
-            row.append(current + skips.pop())
+            row.append((current, skips.pop()))
             current = level.channels
         inputs.insert(0, row)
     return inputs
 
 
-def efficient_inputs(config: UNetConfig) -> list[list[int]]:
+def efficient_inputs(config: UNetConfig) -> list[list[tuple[int, int]]]:
     """As adm_inputs: only the first block of a level sees the skip, and only if it is appended."""
     inputs = []
     for i, level in enumerate(config.levels):
         deepest = i + 1 == len(config.levels)
         joined = config.skip_join == "concat" and (not deepest or config.middle.blocks > 0)
-        first = 2 * level.channels if joined else level.channels
-        inputs.append([first] + [level.channels] * (level.blocks - 1))
+        skip = level.channels if joined else 0
+        inputs.append([(level.channels, skip)] + [(level.channels, 0)] * (level.blocks - 1))
     return inputs

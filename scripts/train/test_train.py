@@ -24,6 +24,7 @@ import tempfile
 import time
 import unittest
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -36,6 +37,7 @@ try:
     from torch.utils.data import default_collate
 
     from ..reference import weights
+    from ..reference.blocks import TextFeatures
     from ..reference.cascade import Cascade, Edit, conditioning_image, to_bytes
     from ..reference.unet import UNet
     from . import cache, checkpoint, config, data, denoise, errors, export, fast, masks, pack
@@ -134,6 +136,13 @@ def write_source(folder: Path) -> None:
     coco = {"images": images, "annotations": annotations, "categories": []}
     (folder / "annotations.json").write_text(json.dumps(coco))
     (folder / "captions.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+
+
+def write_unet(folder: Path, unet: UNet, tensors: dict[str, Any]) -> None:
+    """A stage of a model directory: these tensors and the configuration of `unet`."""
+    weights.write(folder, tensors)
+    data = {"format": "imagen-editor-unet", "version": 1, **asdict(unet.config)}
+    (folder / "config.json").write_text(json.dumps(data))
 
 
 def arguments(folder: Path, name: str, run: str, *more: str) -> list[str]:
@@ -406,7 +415,7 @@ class StageTest(Trainer):
             self.assertTrue(torch.equal(average[name], before[name]))
         self.assertFalse(torch.equal(unet.state_dict()["stem.weight"], before["stem.weight"]))
         learned = {**before, "conditioning.0.weight": torch.randn(4, 4, 4, 4)}
-        weights.write(self.folder / "learned" / "base-64", learned)
+        write_unet(self.folder / "learned" / "base-64", unet, learned)
         stage.start_from(unet, self.folder / "learned" / "base-64")
         kept = unet.state_dict()["conditioning.0.weight"]
         self.assertTrue(torch.equal(kept, before["conditioning.0.weight"]))
@@ -459,7 +468,7 @@ class StageTest(Trainer):
         source.conditioning.strides, source.conditioning.widths = [], []
         torch.manual_seed(3)
         plain = UNet(source, zero_init=False)
-        weights.write(self.folder / "plain-model" / "sr-256", plain.state_dict())
+        write_unet(self.folder / "plain-model" / "sr-256", plain, plain.state_dict())
         unet = stage.new_unet(config.with_settings(parsed, ["data.crop=0"]))
         missing = stage.start_from(unet, self.folder / "plain-model" / "sr-256")
         self.assertEqual(missing, ["conditioning.0.weight", "conditioning.0.bias"])
@@ -473,9 +482,51 @@ class StageTest(Trainer):
         # The zero weights add exact zeros, but a longer sum may be taken in another order.
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
         broken = {k: x for k, x in plain.state_dict().items() if k != "head.conv.bias"}
-        weights.write(self.folder / "broken" / "sr-256", broken)
+        write_unet(self.folder / "broken" / "sr-256", plain, broken)
         with self.assertRaisesRegex(ValueError, "head.conv.bias is missing"):
             stage.start_from(unet, self.folder / "broken" / "sr-256")
+
+    def test_a_wider_network_begins_as_the_narrow_one(self) -> None:
+        torch.manual_seed(4)
+        for name in ("base-64", "sr-256"):
+            small = self.config(name).unet
+            levels = [replace(one, channels=2 * one.channels) for one in small.levels]
+            narrow = UNet(small, zero_init=False)
+            wide = UNet(replace(small, width=2 * small.width, levels=levels))
+            folder = self.folder / "narrow" / name
+            write_unet(folder, narrow, narrow.state_dict())
+            self.assertEqual(stage.start_from(wide, folder), [])
+            side = small.resolution
+            z, v = torch.randn(2, 3, side, side), torch.tensor([10.0, 600.0])
+            valid = torch.ones(2, 5, dtype=torch.bool)
+            words = TextFeatures(torch.randn(2, 5, 32), valid, torch.randn(2, small.embedding))
+            canvas = torch.randn(2, small.conditioning.channels, side, side)
+            low = (z, v) if small.low_resolution else ()
+            with torch.no_grad():
+                expected, got = (net(z, v, words, canvas, *low) for net in (narrow, wide))
+            torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+            first = wide.head.conv.weight[:, 0::2] - wide.head.conv.weight[:, 1::2]
+            self.assertGreater(first.abs().min().item(), 0)  # or copies would stay copies
+            write_unet(folder, wide, wide.state_dict())
+            with self.assertRaisesRegex(ValueError, "32 channels into 16: a network"):
+                stage.start_from(narrow, folder)
+
+    def test_levels_may_be_widened_by_different_factors(self) -> None:
+        """What flows into a decoder block and its skip then have their own factors."""
+        small = self.config("base-64").unet
+        first, second = small.levels
+        small = replace(small, levels=[first, replace(second, channels=24)])
+        levels = [replace(first, channels=48), replace(second, channels=36)]
+        narrow, wide = UNet(small, zero_init=False), UNet(replace(small, width=48, levels=levels))
+        folder = self.folder / "uneven" / "base-64"
+        write_unet(folder, narrow, narrow.state_dict())
+        stage.start_from(wide, folder)
+        old, new = (net.up[0].blocks[0].conv1.weight for net in (narrow, wide))
+        self.assertEqual((tuple(old.shape[:2]), tuple(new.shape[:2])), ((16, 40), (48, 84)))
+        flows, skip = new[::3, :36], new[::3, 36:]
+        torch.testing.assert_close(flows[:, 0::3] + flows[:, 1::3], old[:, 0:24:2])
+        torch.testing.assert_close(flows[:, 2::3], old[:, 1:24:2])
+        torch.testing.assert_close(skip.unflatten(1, (16, 3)).sum(2), old[:, 24:])
 
     def test_a_windows_conditioning_is_that_of_the_whole(self) -> None:
         cut = self.config("sr-256")
