@@ -47,7 +47,7 @@ static const ie_option options[] = {
      "empty: the model's default", .read = read_steps},
     {.name = "guidance", .value = "SPEC", .kind = IE_OPTION_CUSTOM, AT(guidance),
      .help = "how strongly each stage follows the prompt, stages separated by /: a weight, "
-     "HIGH~LOW@HOLD, or a list; see below", .read = read_guidance},
+     "HIGH~LOW@HOLD@TAIL, or a list; see below", .read = read_guidance},
     {.name = "sampler", .value = "NAME", .kind = IE_OPTION_CHOICE, AT(sampler),
      .help = "ddpm or ddim (default: the model's)",
      .choices = sampler_names},
@@ -136,8 +136,9 @@ const ie_command ie_command_edit = {
         "--mask-edit transparent says that clear pixels are the edit.\n\n"
         "guidance: 1 is the model as it is, more follows the prompt more closely (0 to 1000). "
         "30~1@0.1 is 30 for the first tenth of the steps, then 1 and 30 in turn (@0.1 may be left "
-        "out). 8,4,2,1 is one weight for each step. 30~1/5/1 is one for each of three stages; "
-        "stages left out or empty, as in /5, keep the model's default.",
+        "out); 30~1@0.1@0.4 is 1 for the last four tenths. 8,4,2,1 is one weight for each step. "
+        "30~1/5/1 is one for each of three stages; stages left out or empty, as in /5, keep the "
+        "model's default.",
     .values_bytes = sizeof(ie_edit_values),
     .defaults = defaults,
     .run = run,

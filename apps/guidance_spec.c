@@ -24,6 +24,7 @@ static bool parse_oscillate(ie_guidance *g, const char *text)
     if (!read_number(text, max_weight, &g->high, &rest) || *rest != '~') return false;
     if (!read_number(rest + 1, max_weight, &g->low, &rest)) return false;
     if (*rest == '@' && !read_number(rest + 1, 1, &g->hold, &rest)) return false;
+    if (*rest == '@' && !read_number(rest + 1, 1, &g->tail, &rest)) return false;
     return *rest == '\0';
 }
 
@@ -59,8 +60,8 @@ static ie_status parse_stage(ie_guidance *g, float **list, const char *text, ie_
     }
     if (legal) return IE_OK;
     return ie_app_fail(err, IE_BAD_ARGUMENT,
-                       "--guidance: \"%s\" is not W, HIGH~LOW, HIGH~LOW@HOLD or W1,W2,... with "
-                       "weights 0 to 1000 and HOLD 0 to 1",
+                       "--guidance: \"%s\" is not W, HIGH~LOW, HIGH~LOW@HOLD, HIGH~LOW@HOLD@TAIL "
+                       "or W1,W2,... with weights 0 to 1000, HOLD and TAIL 0 to 1",
                        text);
 }
 

@@ -15,9 +15,9 @@ typedef struct ie_guidance_spec {
     float *lists[IE_MAX_STAGES]; /* what stages[].weights point to; owned */
 } ie_guidance_spec;
 
-/* Each stage: "W" constant, "HIGH~LOW@HOLD" oscillating ("@HOLD" may be left out: 0.1), "W1,W2,..."
- * one per step. Weights 0 .. 1000, HOLD 0 .. 1. IE_BAD_ARGUMENT otherwise; then *out holds nothing
- * to release. */
+/* Each stage: "W" constant, "HIGH~LOW@HOLD@TAIL" oscillating ("@TAIL", or both shares, may be left
+ * out: 0.1 and 0), "W1,W2,..." one per step. Weights 0 .. 1000, shares 0 .. 1. IE_BAD_ARGUMENT
+ * otherwise; then *out holds nothing to release. */
 ie_status ie_guidance_spec_parse(ie_guidance_spec *out, const char *text, ie_error *err);
 void ie_guidance_spec_release(ie_guidance_spec *spec);
 

@@ -215,7 +215,8 @@ typedef struct ie_pixels {
 typedef enum ie_guidance_kind {
     IE_GUIDANCE_DEFAULT,  /* what the model's cascade.json says */
     IE_GUIDANCE_CONSTANT, /* high at every step */
-    /* high for the first `hold` share of the steps, then low, high, low, ... */
+    /* high for the first `hold` share of the steps, then low, high, low, ..., and low for the last
+     * `tail` share, at least for the last step */
     IE_GUIDANCE_OSCILLATE,
     IE_GUIDANCE_LIST /* weights[step] */
 } ie_guidance_kind;
@@ -225,7 +226,7 @@ typedef enum ie_guidance_kind {
 typedef struct ie_guidance {
     ie_guidance_kind kind;
     float high, low;
-    float hold;           /* 0 .. 1 */
+    float hold, tail;     /* 0 .. 1 */
     const float *weights; /* `count` == steps of the stage */
     int count;
 } ie_guidance;

@@ -10,6 +10,19 @@ static ie_status check_weight(float w, const char *what, ie_error *err)
                    (double)w, (double)IE_GUIDANCE_LIMIT);
 }
 
+static ie_status check_share(float share, const char *how, const char *what, ie_error *err)
+{
+    if (share >= 0 && share <= 1) return IE_OK;
+    return ie_fail(err, IE_BAD_ARGUMENT, "%s: the share of steps held %s, %g, is outside 0 .. 1",
+                   what, how, (double)share);
+}
+
+/* 0.1 of 30 steps is 3: the share is a float, so its product may lie a hair above. */
+static int share_of(float share, int steps)
+{
+    return (int)ceil((double)share * steps - 1e-3);
+}
+
 ie_status ie_guidance_check(const ie_guidance *g, int steps, const char *what, ie_error *err)
 {
     switch (g->kind) {
@@ -18,10 +31,8 @@ ie_status ie_guidance_check(const ie_guidance *g, int steps, const char *what, i
     case IE_GUIDANCE_OSCILLATE:
         IE_TRY(check_weight(g->high, what, err));
         IE_TRY(check_weight(g->low, what, err));
-        if (g->hold >= 0 && g->hold <= 1) return IE_OK;
-        return ie_fail(err, IE_BAD_ARGUMENT,
-                       "%s: the share of steps held high, %g, is outside 0 .. 1", what,
-                       (double)g->hold);
+        IE_TRY(check_share(g->hold, "high", what, err));
+        return check_share(g->tail, "low at the end", what, err);
     case IE_GUIDANCE_LIST:
         if (!g->weights) {
             return ie_fail(err, IE_BAD_ARGUMENT, "%s: the list of guidance weights is missing",
@@ -41,9 +52,8 @@ float ie_guidance_weight(const ie_guidance *g, int step, int steps)
 {
     if (g->kind == IE_GUIDANCE_LIST) return g->weights[step];
     if (g->kind == IE_GUIDANCE_CONSTANT) return g->high;
-    if (step == steps - 1) return g->low;
-    /* 0.1 of 30 steps is 3: the share is a float, so its product may lie a hair above. */
-    const int held = (int)ceil((double)g->hold * steps - 1e-3);
+    if (step == steps - 1 || step >= steps - share_of(g->tail, steps)) return g->low;
+    const int held = share_of(g->hold, steps);
     if (step < held) return g->high;
     return (step - held) % 2 ? g->high : g->low;
 }

@@ -3,7 +3,8 @@
  *
  * Imagen's convention: w = 1 is the plain conditional model and needs no unconditional pass.
  * Oscillation: `high` while step < hold * steps, then low, high, low, ... starting low; the last
- * step is low (MODEL.md section 2). SPDX-License-Identifier: Apache-2.0 */
+ * step, and the last `tail` share of them, is low (MODEL.md section 2).
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IE_DIFFUSION_GUIDANCE_H
 #define IE_DIFFUSION_GUIDANCE_H
 
@@ -13,7 +14,7 @@
 
 #define IE_GUIDANCE_LIMIT 1000.0f /* weights are 0 .. this */
 
-/* Finite weights in range, a share in [0, 1], a list of exactly `steps`; `what` names it in the
+/* Finite weights in range, shares in [0, 1], a list of exactly `steps`; `what` names it in the
  * message. */
 ie_status ie_guidance_check(const ie_guidance *g, int steps, const char *what, ie_error *err);
 

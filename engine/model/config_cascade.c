@@ -90,6 +90,11 @@ static const ie_json_field oscillate_fields[] = {
     IE_NUMBER(ie_guidance, high, "high", 0, WEIGHT_MAX),
     IE_NUMBER(ie_guidance, low, "low", 0, WEIGHT_MAX),
     IE_NUMBER(ie_guidance, hold, "hold", 0, 1),
+    {.key = "tail",
+     .type = IE_JSON_NUMBER,
+     .optional = true,
+     .high = 1,
+     IE_JSON_FIELD_(ie_guidance, tail)},
 };
 static const ie_json_field list_fields[] = {
     IE_IGNORED("kind"),

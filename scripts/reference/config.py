@@ -224,6 +224,7 @@ class Guidance:
     high: float = 1.0
     low: float = 1.0
     hold: float = 0.0
+    tail: float = 0.0
 
 
 @dataclass
@@ -233,8 +234,7 @@ class Threshold:
     cap: float = 0.0
 
 
-# Which keys go with which kind; any other key is an error. gamma may be there with ddim, for
-# requests that ask for the other sampler.
+# Which keys go with which kind; any other key is an error.
 KIND_KEYS: dict[str, dict[str, set[str]]] = {
     "schedule": {"cosine": {"s"}, "linear": {"beta_first", "beta_last", "steps"}},
     "sampler": {"ddpm": {"gamma"}, "ddim": set()},
@@ -245,6 +245,8 @@ KIND_KEYS: dict[str, dict[str, set[str]]] = {
     },
     "threshold": {"none": set(), "static": set(), "dynamic": {"percentile", "cap"}},
 }
+# Keys that may be there. gamma with ddim: for requests that ask for the other sampler.
+SPARE_KEYS: dict[str, set[str]] = {"ddim": {"gamma"}, "oscillate": {"tail"}}
 
 
 @dataclass
@@ -286,7 +288,7 @@ def parse_kind(cls: type, name: str, data: Any, where: str) -> Any:
     keys = KIND_KEYS[name]
     choice(data["kind"], tuple(keys), where)
     wanted, given = keys[data["kind"]], set(data) - {"kind"}
-    spare = {"gamma"} if data["kind"] == "ddim" else set()
+    spare = SPARE_KEYS.get(data["kind"], set())
     require(wanted <= given <= wanted | spare, where, f"its keys are kind {sorted(wanted)}")
     return cls(**data)
 

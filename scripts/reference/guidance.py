@@ -16,9 +16,9 @@ def weights(guidance: Guidance, steps: int) -> list[float]:
         return list(guidance.weights)
     if guidance.kind == "constant":
         return [guidance.weight] * steps
-    held = math.ceil(guidance.hold * steps - 1e-3)  # 0.1 of 30 is 3, whatever the product rounds to
-    # After the held steps: low, high, low, ...; the last step is low whichever turn it has.
+    # 0.1 of 30 is 3, whatever the product rounds to.
+    held, tail = (math.ceil(share * steps - 1e-3) for share in (guidance.hold, guidance.tail))
+    # After the held steps: low, high, low, ...; the last ones are low whichever turn they have.
     alternate = [guidance.low if i % 2 == 0 else guidance.high for i in range(steps - held)]
-    schedule = [guidance.high] * held + alternate
-    schedule[-1] = guidance.low
-    return schedule
+    tail = max(tail, 1)
+    return ([guidance.high] * held + alternate)[:-tail] + [guidance.low] * tail

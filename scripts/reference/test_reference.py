@@ -174,6 +174,11 @@ class SamplerTest(unittest.TestCase):
         kind = Guidance("oscillate", high=30, low=1, hold=0.2)
         self.assertEqual(guidance.weights(kind, 10), [30, 30, 1, 30, 1, 30, 1, 30, 1, 1])
         self.assertEqual(guidance.weights(kind, 5), [30, 1, 30, 1, 1])
+        kind.tail = 0.3
+        self.assertEqual(guidance.weights(kind, 10), [30, 30, 1, 30, 1, 30, 1, 1, 1, 1])
+        self.assertEqual(guidance.weights(kind, 5), [30, 1, 30, 1, 1])
+        kind.tail = 1
+        self.assertEqual(guidance.weights(kind, 3), [1, 1, 1])
 
     def test_augmentation_at_level_0_is_the_enlarged_image(self) -> None:
         y = sampler.augment(self.x, 16, 0.0, seed=1, stage=1)

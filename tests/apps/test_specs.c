@@ -22,6 +22,7 @@ static void guidance_is_read_stage_by_stage(void **state)
     assert_int_equal(g.count, 3);
     assert_int_equal(g.stages[0].kind, IE_GUIDANCE_OSCILLATE);
     assert_true(g.stages[0].high == 30 && g.stages[0].low == 1 && g.stages[0].hold == 0.1F);
+    assert_true(g.stages[0].tail == 0);
     assert_int_equal(g.stages[1].kind, IE_GUIDANCE_CONSTANT);
     assert_true(g.stages[1].high == 5);
     assert_true(g.stages[2].high == 1);
@@ -36,6 +37,11 @@ static void guidance_is_read_stage_by_stage(void **state)
     assert_true(g.stages[2].weights[2] == 2.5F && g.stages[2].weights[5] == 1000);
     ie_guidance_spec_release(&g);
 
+    assert_says(ie_guidance_spec_parse(&g, "10~1@0.25@0.5", &err), IE_OK, &err, "");
+    assert_int_equal(g.stages[0].kind, IE_GUIDANCE_OSCILLATE);
+    assert_true(g.stages[0].hold == 0.25F && g.stages[0].tail == 0.5F);
+    ie_guidance_spec_release(&g);
+
     assert_says(ie_guidance_spec_parse(&g, "/5", &err), IE_OK, &err, "");
     assert_int_equal(g.stages[0].kind, IE_GUIDANCE_DEFAULT);
     assert_true(g.stages[1].high == 5);
@@ -46,15 +52,17 @@ static void wrong_guidance_is_refused_with_the_legal_forms(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "x",  "-1",    "1000.1",   "nan",       "inf",    "5x",      "30~",
-        "~1", "30~1@", "30~1@1.1", "30~1@-0.1", "30~1~2", "30~1001", "1,",
-        ",1", "1,,2",  "1,2;3",    "1,1001",    "5/x",    "30@0.1",  "1 2",
+        "x",       "-1",     "1000.1", "nan",       "inf",          "5x",
+        "30~",     "~1",     "30~1@",  "30~1@1.1",  "30~1@-0.1",    "30~1~2",
+        "30~1001", "1,",     ",1",     "1,,2",      "1,2;3",        "1,1001",
+        "5/x",     "30@0.1", "1 2",    "30~1@0.1@", "30~1@0.1@1.1", "30~1@0@1@1",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
         ie_guidance_spec g;
         ie_error err = {0};
         assert_says(ie_guidance_spec_parse(&g, texts[i], &err), IE_BAD_ARGUMENT, &err,
-                    "is not W, HIGH~LOW, HIGH~LOW@HOLD or W1,W2,... with weights 0 to 1000");
+                    "is not W, HIGH~LOW, HIGH~LOW@HOLD, HIGH~LOW@HOLD@TAIL or W1,W2,... "
+                    "with weights 0 to 1000");
     }
     ie_guidance_spec g;
     ie_error err = {0};

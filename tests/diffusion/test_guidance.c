@@ -42,6 +42,23 @@ static void oscillation_holds_then_alternates_from_low_and_ends_low(void **state
     follows(oscillation(1), "l");
 }
 
+static void the_tail_of_an_oscillation_is_low(void **state)
+{
+    (void)state;
+    ie_guidance g = oscillation(0.25f);
+    g.tail = 0.5f;
+    follows(g, "hhlhllll");
+    follows(g, "hhllll"); /* ceil(1.5) = 2, ceil(3) = 3 */
+    follows(g, "hhlll");  /* ceil(2.5) = 3, where the held two end before */
+    g.tail = 0.1f;        /* its product with 30 is above 3 */
+    follows(g, "hhhhhhhhlhlhlhlhlhlhlhlhlhllll");
+    g.hold = 1, g.tail = 0.75f; /* the end is low, whatever is held */
+    follows(g, "hlll");
+    g.tail = 1;
+    follows(g, "llll");
+    assert_int_equal(ie_guidance_passes(&g, 4), 4);
+}
+
 static void a_share_is_not_rounded_up_by_its_own_rounding(void **state)
 {
     (void)state;
@@ -108,6 +125,11 @@ static const struct {
     {{.kind = IE_GUIDANCE_OSCILLATE, .high = 1, .low = 1, .hold = 1.5f},
      "held high, 1.5, is outside"},
     {{.kind = IE_GUIDANCE_OSCILLATE, .high = 1, .low = 1, .hold = NAN}, "is outside 0 .. 1"},
+    {{.kind = IE_GUIDANCE_OSCILLATE, .high = 1, .low = 1, .tail = -0.125f},
+     "it: the share of steps held low at the end, -0.125, is outside 0 .. 1"},
+    {{.kind = IE_GUIDANCE_OSCILLATE, .high = 1, .low = 1, .tail = 1.5f},
+     "low at the end, 1.5, is outside"},
+    {{.kind = IE_GUIDANCE_OSCILLATE, .high = 1, .low = 1, .tail = NAN}, "is outside 0 .. 1"},
     {{.kind = IE_GUIDANCE_LIST, .weights = good, .count = 2}, "it: 2 guidance weights for 3 steps"},
     {{.kind = IE_GUIDANCE_LIST, .count = 3}, "it: the list of guidance weights is missing"},
     {{.kind = IE_GUIDANCE_LIST, .weights = bad, .count = 3}, "it: guidance weight -2 is outside"},
@@ -133,7 +155,7 @@ static void the_ends_of_every_range_are_accepted(void **state)
         {.kind = IE_GUIDANCE_CONSTANT, .high = 0},
         {.kind = IE_GUIDANCE_CONSTANT, .high = 1000},
         {.kind = IE_GUIDANCE_OSCILLATE, .high = 1000, .low = 0, .hold = 0},
-        {.kind = IE_GUIDANCE_OSCILLATE, .high = 0, .low = 1000, .hold = 1},
+        {.kind = IE_GUIDANCE_OSCILLATE, .high = 0, .low = 1000, .hold = 1, .tail = 1},
         {.kind = IE_GUIDANCE_LIST, .weights = good, .count = 3},
     };
     for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
@@ -146,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(oscillation_holds_then_alternates_from_low_and_ends_low),
+        cmocka_unit_test(the_tail_of_an_oscillation_is_low),
         cmocka_unit_test(a_share_is_not_rounded_up_by_its_own_rounding),
         cmocka_unit_test(constants_and_lists_are_taken_as_they_are),
         cmocka_unit_test(only_a_weight_of_exactly_one_saves_a_pass),

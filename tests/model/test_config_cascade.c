@@ -16,7 +16,8 @@ static const char valid[] =
     "\"s\": 0.008},"
     "   \"prediction\": \"epsilon\", \"sampler\": {\"kind\": \"ddpm\", \"gamma\": 0.25}, "
     "\"steps\": 4,"
-    "   \"guidance\": {\"kind\": \"oscillate\", \"high\": 30, \"low\": 1, \"hold\": 0.5},"
+    "   \"guidance\": {\"kind\": \"oscillate\", \"high\": 30, \"low\": 1, \"hold\": 0.5, "
+    "\"tail\": 0.25},"
     "   \"threshold\": {\"kind\": \"dynamic\", \"percentile\": 0.995, \"cap\": 0}, \"known\": "
     "\"predicted\"},"
     "  {\"name\": \"sr-256\", \"directory\": \"sr\", \"augmentation\": 0.2,"
@@ -61,6 +62,7 @@ static void a_valid_cascade_is_read_value_by_value(void **state)
     assert_int_equal(s->steps, 4);
     assert_int_equal(s->guidance.kind, IE_GUIDANCE_OSCILLATE);
     assert_true(s->guidance.high == 30 && s->guidance.low == 1 && s->guidance.hold == 0.5F);
+    assert_true(s->guidance.tail == 0.25F);
     assert_null(s->guidance.weights);
     assert_int_equal(s->threshold, IE_THRESHOLD_DYNAMIC);
     assert_true(s->percentile == 0.995 && s->cap == 0 && s->augmentation == 0);
@@ -146,6 +148,7 @@ static const edit bad[] = {
     {"a weight too high", "stages.2.guidance.weight", "1000.5",
      "weight must be a number in 0 .. 1000"},
     {"hold above 1", "stages.0.guidance.hold", "1.01", "hold must be a number in 0 .. 1"},
+    {"tail above 1", "stages.0.guidance.tail", "1.01", "tail must be a number in 0 .. 1"},
     {"fewer weights than steps", "stages.1.guidance.weights", "[1, 2]",
      "has 3 steps but 2 guidance"},
     {"more weights than steps", "stages.1.guidance.weights", "[1, 2, 3, 4]",
