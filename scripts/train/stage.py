@@ -21,7 +21,7 @@ from ..reference.config import UNetConfig
 from ..reference.unet import UNet
 from .config import TrainingConfig
 from .text import TextSide
-from .widen import widen
+from .widen import deepen, widen
 
 NOISE, VALIDATION = 3, 4  # streams of random numbers, after those of data.py
 FIRST = 0.03  # share of the samples at t = 1
@@ -86,13 +86,14 @@ def start_from(unet: UNet, directory: Path) -> list[str]:
     """Load another model's U-Net; the names of the tensors that it lacks and that stay as they are.
 
     Its stem may have fewer input channels: the new ones, the conditioning, begin with zero weight,
-    and the network begins as the one it is made from (Imagen Editor's recipe). Its levels may be
-    narrower: widen.py.
+    and the network begins as the one it is made from (Imagen Editor's recipe). Its levels may have
+    fewer channels and blocks: widen.py.
     """
     state = unet.state_dict()
     frozen = {name for name, value in unet.named_parameters() if not value.requires_grad}
     found = {name: x for name, x in weights.read(directory).items() if name not in frozen}
-    found = widen(found, UNetConfig.read(directory / "config.json"), state, unet.config)
+    old = UNetConfig.read(directory / "config.json")
+    found = deepen(widen(found, old, state, unet.config), old, state, unet.config)
     stem, old = state["stem.weight"], found.get("stem.weight")
     if old is not None and old.shape[1] < stem.shape[1] and old.shape[0] == stem.shape[0]:
         extended = torch.zeros_like(stem)

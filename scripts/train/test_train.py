@@ -486,11 +486,13 @@ class StageTest(Trainer):
         with self.assertRaisesRegex(ValueError, "head.conv.bias is missing"):
             stage.start_from(unet, self.folder / "broken" / "sr-256")
 
-    def test_a_wider_network_begins_as_the_narrow_one(self) -> None:
+    def test_a_larger_network_begins_as_the_small_one(self) -> None:
+        """All levels twice as wide; the first one of the enlarger with two blocks more, too."""
         torch.manual_seed(4)
-        for name in ("base-64", "sr-256"):
+        for name, added in (("base-64", 0), ("sr-256", 2)):
             small = self.config(name).unet
             levels = [replace(one, channels=2 * one.channels) for one in small.levels]
+            levels[0].blocks += added
             narrow = UNet(small, zero_init=False)
             wide = UNet(replace(small, width=2 * small.width, levels=levels))
             folder = self.folder / "narrow" / name
@@ -510,6 +512,11 @@ class StageTest(Trainer):
             write_unet(folder, wide, wide.state_dict())
             with self.assertRaisesRegex(ValueError, "32 channels into 16: a network"):
                 stage.start_from(narrow, folder)
+        levels = [replace(one, blocks=2) for one in small.levels]
+        deep = UNet(replace(small, levels=levels))
+        write_unet(folder, narrow, narrow.state_dict())
+        with self.assertRaisesRegex(ValueError, r"levels\[1\]: blocks are added to efficient"):
+            stage.start_from(deep, folder)
 
     def test_levels_may_be_widened_by_different_factors(self) -> None:
         """What flows into a decoder block and its skip then have their own factors."""

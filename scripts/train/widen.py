@@ -1,10 +1,13 @@
-"""A wider network that computes what a narrower one did (Net2WiderNet: arXiv 1511.05641).
+"""A larger network that computes what a smaller one did (Net2Net: arXiv 1511.05641).
 
 Where a level has more channels than in the network that a run starts from, every channel becomes
 several neighbours: their incoming weights are copies, their outgoing ones are shares of the old
 weight. The shares are random, or else the copies would learn the same for ever. Group norms keep
 their statistics where channels multiply by one whole number in all that a norm sees; otherwise the
 network begins near the old one. Widths of attention, embeddings and text stay what they are.
+
+Blocks that a level of the efficient layout has more than before come after the old ones and hand on
+what they are given.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -77,4 +80,25 @@ def widen(found: dict[str, Tensor], old: UNetConfig, new: dict[str, Tensor], con
             tensor = tensor.float()[:, source]
             tensor = tensor * shares(source, tensor.shape)
         result[name] = tensor
+    return result
+
+
+def deepen(found: dict[str, Tensor], old: UNetConfig, new: dict[str, Tensor], config: UNetConfig
+           ) -> dict[str, Tensor]:  # fmt: skip
+    """`found` and the blocks that `config` has beyond those of `old`: as in `new`, where their last
+    convolutions are zero, and with shortcuts that change nothing."""
+    result = dict(found)
+    for i, (before, after) in enumerate(zip(old.levels, config.levels)):
+        if after.blocks <= before.blocks:
+            continue
+        if config.layout != "efficient" or after.attention != "none":
+            raise ValueError(f"levels[{i}]: blocks are added to efficient levels without attention")
+        for half in ("down", "up"):
+            for j in range(before.blocks, after.blocks):
+                block = f"{half}.{i}.blocks.{j}."
+                result |= {name: x for name, x in new.items() if name.startswith(block)}
+                if block + "shortcut.weight" in result:
+                    identity = torch.eye(after.channels)[:, :, None, None]
+                    result[block + "shortcut.weight"] = identity / config.residual_scale
+                    result[block + "shortcut.bias"] = torch.zeros(after.channels)
     return result
