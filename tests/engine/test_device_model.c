@@ -157,14 +157,7 @@ static void norming_on_load_saves_the_pass(void **state)
     } levels[] = {{1024, 128, 0.2, 0.3}, {512, 128, 0.2, 0.3}, {256, 256, 0.12, 0.2}};
     for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
         const int64_t side = levels[i].side, channels = levels[i].channels;
-        const ie_conv_spec plain = {.dtype = IE_BF16,
-                                    .height = side,
-                                    .width = side,
-                                    .channels = {channels},
-                                    .outputs = channels,
-                                    .kernel = 3,
-                                    .stride = 1,
-                                    .pad = 1};
+        const ie_conv_spec plain = conv_3x3(side, channels);
         ie_conv_spec normed = plain, apart = plain;
         normed.groups = apart.groups = 32;
         normed.act = IE_ACT_SILU;
