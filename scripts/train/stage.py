@@ -93,7 +93,8 @@ def start_from(unet: UNet, directory: Path) -> list[str]:
     frozen = {name for name, value in unet.named_parameters() if not value.requires_grad}
     found = {name: x for name, x in weights.read(directory).items() if name not in frozen}
     old = UNetConfig.read(directory / "config.json")
-    found = deepen(widen(found, old, state, unet.config), old, state, unet.config)
+    found, old = deepen(found, old, unet.config)
+    found = widen(found, old, state, unet.config)
     stem, old = state["stem.weight"], found.get("stem.weight")
     if old is not None and old.shape[1] < stem.shape[1] and old.shape[0] == stem.shape[0]:
         extended = torch.zeros_like(stem)

@@ -487,12 +487,16 @@ class StageTest(Trainer):
             stage.start_from(unet, self.folder / "broken" / "sr-256")
 
     def test_a_larger_network_begins_as_the_small_one(self) -> None:
-        """All levels twice as wide; the first one of the enlarger with two blocks more, too."""
+        """All levels twice as wide, with a block or two more, those with attention too."""
         torch.manual_seed(4)
-        for name, added in (("base-64", 0), ("sr-256", 2)):
-            small = self.config(name).unet
-            levels = [replace(one, channels=2 * one.channels) for one in small.levels]
-            levels[0].blocks += added
+        for name, added in (("base-64", (2, 1)), ("sr-256", (2, 1)), ("sr-1024", (0, 2))):
+            first, last = self.config(name).unet.levels
+            last = replace(last, channels=24)
+            small = replace(self.config(name).unet, levels=[first, last])
+            levels = [
+                replace(one, channels=2 * one.channels, blocks=one.blocks + more)
+                for one, more in zip((first, last), added)
+            ]
             narrow = UNet(small, zero_init=False)
             wide = UNet(replace(small, width=2 * small.width, levels=levels))
             folder = self.folder / "narrow" / name
@@ -507,15 +511,15 @@ class StageTest(Trainer):
             with torch.no_grad():
                 expected, got = (net(z, v, words, canvas, *low) for net in (narrow, wide))
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
-            first = wide.head.conv.weight[:, 0::2] - wide.head.conv.weight[:, 1::2]
-            self.assertGreater(first.abs().min().item(), 0)  # or copies would stay copies
+            apart = wide.head.conv.weight[:, 0::2] - wide.head.conv.weight[:, 1::2]
+            self.assertGreater(apart.abs().min().item(), 0)  # or copies would stay copies
             write_unet(folder, wide, wide.state_dict())
             with self.assertRaisesRegex(ValueError, "32 channels into 16: a network"):
                 stage.start_from(narrow, folder)
-        levels = [replace(one, blocks=2) for one in small.levels]
-        deep = UNet(replace(small, levels=levels))
+        levels = [replace(one, blocks=3) for one in (first, last)]
+        deep = UNet(replace(small, levels=levels, shortcut="auto"))
         write_unet(folder, narrow, narrow.state_dict())
-        with self.assertRaisesRegex(ValueError, r"levels\[1\]: blocks are added to efficient"):
+        with self.assertRaisesRegex(ValueError, "blocks are added where residual_scale is 1"):
             stage.start_from(deep, folder)
 
     def test_levels_may_be_widened_by_different_factors(self) -> None:

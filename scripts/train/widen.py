@@ -6,17 +6,22 @@ weight. The shares are random, or else the copies would learn the same for ever.
 their statistics where channels multiply by one whole number in all that a norm sees; otherwise the
 network begins near the old one. Widths of attention, embeddings and text stay what they are.
 
-Blocks that a level of the efficient layout has more than before come after the old ones and hand on
-what they are given.
+Blocks that a level has more than before hand on what they are given. They come after the old ones;
+in the decoder of the adm layout after the level's first, which thus is given the skip it knows.
 
 SPDX-License-Identifier: Apache-2.0
 """
+
+import re
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..reference.config import UNetConfig
-from ..reference.unet import adm_inputs, efficient_inputs
+from ..reference.unet import UNet, adm_inputs, efficient_inputs
+
+PART = re.compile(r"(down|up)\.(\d+)\.(blocks|attentions)\.(\d+)\.(.*)")
 
 
 def widths(config: UNetConfig) -> list[int]:
@@ -83,22 +88,42 @@ def widen(found: dict[str, Tensor], old: UNetConfig, new: dict[str, Tensor], con
     return result
 
 
-def deepen(found: dict[str, Tensor], old: UNetConfig, new: dict[str, Tensor], config: UNetConfig
-           ) -> dict[str, Tensor]:  # fmt: skip
-    """`found` and the blocks that `config` has beyond those of `old`: as in `new`, where their last
-    convolutions are zero, and with shortcuts that change nothing."""
-    result = dict(found)
-    for i, (before, after) in enumerate(zip(old.levels, config.levels)):
-        if after.blocks <= before.blocks:
+def deepen(found: dict[str, Tensor], old: UNetConfig, config: UNetConfig
+           ) -> tuple[dict[str, Tensor], UNetConfig]:  # fmt: skip
+    """The tensors `found` of a network `old`, with as many blocks as `config` has, and that
+    network's configuration."""
+    levels = [replace(b, blocks=max(a.blocks, b.blocks)) for a, b in zip(config.levels, old.levels)]
+    deep = replace(old, levels=levels + old.levels[len(levels) :])
+    adm = config.layout == "adm"
+    added = [after.blocks - before.blocks for before, after in zip(old.levels, deep.levels)]
+    if not any(added):
+        return found, old
+    if config.residual_scale != 1 and (adm or config.shortcut != "conv"):
+        raise ValueError(
+            "blocks are added where residual_scale is 1, or to efficient levels with shortcut conv"
+        )
+
+    def first(half: str, level: int) -> int:
+        """The first added block. An adm decoder's first block joins two levels: it stays there."""
+        return 1 if adm and half == "up" else old.levels[level].blocks
+
+    result = {}
+    for name, tensor in found.items():
+        if match := PART.fullmatch(name):
+            half, i, part, j, rest = match.groups()
+            last_blocks = not adm and part == "attentions"  # an efficient level's, after its blocks
+            if last_blocks or int(j) >= first(half, int(i)):
+                name = f"{half}.{i}.{part}.{int(j) + added[int(i)]}.{rest}"
+        result[name] = tensor
+    for name, tensor in UNet(deep).state_dict().items():
+        match = PART.fullmatch(name)
+        if name in result or not match:
             continue
-        if config.layout != "efficient" or after.attention != "none":
-            raise ValueError(f"levels[{i}]: blocks are added to efficient levels without attention")
-        for half in ("down", "up"):
-            for j in range(before.blocks, after.blocks):
-                block = f"{half}.{i}.blocks.{j}."
-                result |= {name: x for name, x in new.items() if name.startswith(block)}
-                if block + "shortcut.weight" in result:
-                    identity = torch.eye(after.channels)[:, :, None, None]
-                    result[block + "shortcut.weight"] = identity / config.residual_scale
-                    result[block + "shortcut.bias"] = torch.zeros(after.channels)
-    return result
+        half, i, part, j, rest = match[1], int(match[2]), match[3], int(match[4]), match[5]
+        if not first(half, i) <= j < first(half, i) + added[i]:
+            continue
+        if rest == "shortcut.weight":  # of what flows in, nothing of the skip
+            tensor = torch.zeros_like(tensor)
+            tensor[:, : tensor.shape[0], 0, 0] = torch.eye(tensor.shape[0]) / config.residual_scale
+        result[name] = torch.zeros_like(tensor) if rest == "shortcut.bias" else tensor
+    return result, deep
