@@ -144,8 +144,8 @@ static void add_request(const ie_stage *stage, pass *t, ie_entry *entry)
     const ie_unet_config *c = ie_unet_configuration(stage->unet);
     const ie_job_stage *how = &entry->stages[stage->index];
     const int slot = entry->slot;
-    const ie_sampler_step s =
-        ie_sampler_at(&config->schedule, how->sampler, config->gamma, entry->step, how->steps);
+    const ie_sampler_step s = ie_sampler_at(&config->schedule, how->sampler, config->gamma,
+                                            config->end, entry->step, how->steps);
     const float weight = ie_guidance_weight(&how->guidance, entry->step, how->steps);
     const uint64_t seed = ie_job_of(entry)->request->seed;
     const int cond = add_lane(t, c, &s, config->augmentation, slot, slot);

@@ -4,9 +4,9 @@
 #include <math.h>
 
 ie_sampler_step ie_sampler_at(const ie_schedule *schedule, ie_sampler sampler, double gamma,
-                              int step, int steps)
+                              double end, int step, int steps)
 {
-    ie_sampler_step r = {.t = 1.0 - (double)step / steps};
+    ie_sampler_step r = {.t = 1.0 - (1.0 - end) * step / steps};
     r.lambda = ie_log_snr(schedule, r.t);
     r.alpha = ie_alpha(r.lambda);
     r.sigma = ie_sigma(r.lambda);
@@ -14,7 +14,7 @@ ie_sampler_step ie_sampler_at(const ie_schedule *schedule, ie_sampler sampler, d
         r.now = 1; /* to (alpha, sigma) = (1, 0): the clean image itself */
         return r;
     }
-    const double next = ie_log_snr(schedule, 1.0 - (double)(step + 1) / steps);
+    const double next = ie_log_snr(schedule, 1.0 - (1.0 - end) * (step + 1) / steps);
     const double alpha = ie_alpha(next), sigma = ie_sigma(next);
     if (sampler == IE_SAMPLER_DDIM) {
         r.keep = sigma / r.sigma;

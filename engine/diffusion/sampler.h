@@ -11,9 +11,9 @@ typedef struct ie_sampler_step {
     double keep, now, noise; /* z' = keep z + now x0 + noise n */
 } ie_sampler_step;
 
-/* Step `step` of `steps` on the uniform grid t_i = 1 - i / steps; the last one goes to the clean
- * image. sampler: DDPM (ancestral, gamma in [0, 1]) or DDIM. */
+/* Step `step` of `steps` on the uniform grid t_i = 1 - (1 - end) i / steps, end in [0, 1); the last
+ * one goes to the clean image. sampler: DDPM (ancestral, gamma in [0, 1]) or DDIM. */
 ie_sampler_step ie_sampler_at(const ie_schedule *schedule, ie_sampler sampler, double gamma,
-                              int step, int steps);
+                              double end, int step, int steps);
 
 #endif

@@ -36,6 +36,7 @@ typedef struct ie_stage_config {
     ie_prediction prediction;
     ie_sampler sampler; /* IE_SAMPLER_DDPM or IE_SAMPLER_DDIM */
     double gamma;       /* of the ancestral sampler; 0.3 when a ddim stage does not say */
+    double end;         /* 0 .. 0.9: where the sampler's uniform grid of times would end */
     int steps;
     ie_guidance guidance; /* `weights` owned by the config, NULL unless a list */
     ie_threshold threshold;

@@ -55,7 +55,9 @@ static ie_status read_sampler(void *out, const ie_json *at, ie_error *err)
     ie_json_field fields[] = {
         IE_IGNORED("kind"),
         IE_NUMBER(ie_stage_config, gamma, "gamma", 0, 1),
+        IE_NUMBER(ie_stage_config, end, "end", 0, 0.9),
     };
+    fields[2].optional = true;
     fields[1].optional = stage->sampler == IE_SAMPLER_DDIM;
     return ie_json_read(stage, at, fields, COUNT(fields), false, err);
 }

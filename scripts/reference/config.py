@@ -214,6 +214,7 @@ class Schedule:
 class Sampler:
     kind: str
     gamma: float = 0.3
+    end: float = 0.0
 
 
 @dataclass
@@ -246,7 +247,11 @@ KIND_KEYS: dict[str, dict[str, set[str]]] = {
     "threshold": {"none": set(), "static": set(), "dynamic": {"percentile", "cap"}},
 }
 # Keys that may be there. gamma with ddim: for requests that ask for the other sampler.
-SPARE_KEYS: dict[str, set[str]] = {"ddim": {"gamma"}, "oscillate": {"tail"}}
+SPARE_KEYS: dict[str, set[str]] = {
+    "ddpm": {"end"},
+    "ddim": {"gamma", "end"},
+    "oscillate": {"tail"},
+}
 
 
 @dataclass

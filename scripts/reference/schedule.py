@@ -64,13 +64,13 @@ class Step:
 
 
 def make_step(schedule: Schedule, sampler: Sampler, index: int, count: int) -> Step:
-    """Step `index` of `count`: from 1 - index/count to 1 - (index + 1)/count; the last is to x0."""
-    t = 1 - index / count
+    """Step `index` of `count`: from 1 - (1 - end) index/count to the next; the last is to x0."""
+    t = 1 - (1 - sampler.end) * index / count
     lam = log_snr(schedule, t)
     alpha, sigma = alpha_sigma(lam)
     if index + 1 == count:
         return Step(t, lam, alpha, sigma, keep=0, now=1, noise=0)
-    lam_s = log_snr(schedule, 1 - (index + 1) / count)
+    lam_s = log_snr(schedule, 1 - (1 - sampler.end) * (index + 1) / count)
     alpha_s, sigma_s = alpha_sigma(lam_s)
     if sampler.kind == "ddim":
         keep = sigma_s / sigma

@@ -101,6 +101,14 @@ class ScheduleTest(unittest.TestCase):
             step = schedule.make_step(COSINE, Sampler(kind), 9, 10)
             self.assertEqual((step.keep, step.now, step.noise), (0, 1, 0))
 
+    def test_the_last_step_leaps_from_the_end_of_the_grid(self) -> None:
+        """With an end of 1/4, three steps begin as four do."""
+        for kind in ("ddpm", "ddim"):
+            three = [schedule.make_step(COSINE, Sampler(kind, 0.3, 0.25), i, 3) for i in range(3)]
+            four = [schedule.make_step(COSINE, Sampler(kind, 0.3), i, 4) for i in range(4)]
+            self.assertEqual(three[:2], four[:2])
+            self.assertEqual((three[2].t, three[2].keep, three[2].now), (0.5, 0, 1))
+
     def test_the_ancestral_step_has_the_right_mean_and_variance(self) -> None:
         # With gamma = 0 and the exact x0, z_s given z_t must have the marginal variance sigma_s^2.
         step = schedule.make_step(COSINE, Sampler("ddpm", 0.0), 3, 10)

@@ -47,7 +47,7 @@ static void after(const ie_schedule *schedule, int step, int steps, double *alph
 static void check_time(const ie_schedule *schedule, int step, int steps)
 {
     for (ie_sampler kind = IE_SAMPLER_DDPM; kind <= IE_SAMPLER_DDIM; kind++) {
-        const ie_sampler_step s = ie_sampler_at(schedule, kind, 0.3, step, steps);
+        const ie_sampler_step s = ie_sampler_at(schedule, kind, 0.3, 0, step, steps);
         assert_true(s.t == 1.0 - (double)step / steps);
         assert_true(s.lambda == ie_log_snr(schedule, s.t));
         assert_true(s.alpha == ie_alpha(s.lambda) && s.sigma == ie_sigma(s.lambda));
@@ -66,7 +66,7 @@ static void check_ddim(const ie_schedule *schedule, int step, int steps)
     const double x = 0.37, eps = -1.21;
     double alpha, sigma;
     after(schedule, step, steps, &alpha, &sigma);
-    const ie_sampler_step s = ie_sampler_at(schedule, IE_SAMPLER_DDIM, 0.3, step, steps);
+    const ie_sampler_step s = ie_sampler_at(schedule, IE_SAMPLER_DDIM, 0.3, 0, step, steps);
     const double z = s.alpha * x + s.sigma * eps, x0 = (z - s.sigma * eps) / s.alpha;
     assert_true(s.noise == 0);
     /* x0 carries the rounding of z divided by alpha, at least 4.5e-5. */
@@ -83,7 +83,7 @@ static void one_ddim_step_from_the_exact_epsilon_returns_the_image(void **state)
 {
     (void)state;
     for (int k = 0; k < SCHEDULES; k++) {
-        const ie_sampler_step s = ie_sampler_at(&schedules[k], IE_SAMPLER_DDIM, 0.3, 0, 1);
+        const ie_sampler_step s = ie_sampler_at(&schedules[k], IE_SAMPLER_DDIM, 0.3, 0, 0, 1);
         assert_true(s.t == 1 && s.keep == 0 && s.now == 1 && s.noise == 0);
         const double x = -0.73, eps = 0.9, z = s.alpha * x + s.sigma * eps;
         near(s.keep * z + s.now * ((z - s.sigma * eps) / s.alpha), x, 0x1p-52 * 4 / s.alpha, 0, 1);
@@ -95,7 +95,7 @@ static void check_mean(const ie_schedule *schedule, int step, int steps)
 {
     double alpha, sigma;
     after(schedule, step, steps, &alpha, &sigma);
-    const ie_sampler_step s = ie_sampler_at(schedule, IE_SAMPLER_DDPM, 0.3, step, steps);
+    const ie_sampler_step s = ie_sampler_at(schedule, IE_SAMPLER_DDPM, 0.3, 0, step, steps);
     near(s.keep * s.alpha + s.now, alpha, 4e-16, step, steps);
 }
 
@@ -111,8 +111,8 @@ static void check_variance(const ie_schedule *schedule, int step, int steps)
 {
     double alpha, sigma;
     after(schedule, step, steps, &alpha, &sigma);
-    const ie_sampler_step low = ie_sampler_at(schedule, IE_SAMPLER_DDPM, 0, step, steps);
-    const ie_sampler_step high = ie_sampler_at(schedule, IE_SAMPLER_DDPM, 1, step, steps);
+    const ie_sampler_step low = ie_sampler_at(schedule, IE_SAMPLER_DDPM, 0, 0, step, steps);
+    const ie_sampler_step high = ie_sampler_at(schedule, IE_SAMPLER_DDPM, 1, 0, step, steps);
     if (step == steps - 1) {
         assert_true(low.noise == 0 && high.noise == 0 && low.keep == 0 && low.now == 1);
         return;
@@ -127,7 +127,7 @@ static void check_variance(const ie_schedule *schedule, int step, int steps)
     double before = low.noise;
     for (int i = 1; i < 10; i++) {
         const double gamma = i / 10.0;
-        const ie_sampler_step s = ie_sampler_at(schedule, IE_SAMPLER_DDPM, gamma, step, steps);
+        const ie_sampler_step s = ie_sampler_at(schedule, IE_SAMPLER_DDPM, gamma, 0, step, steps);
         assert_true(s.noise > before && s.noise < high.noise);
         near(log(s.noise), (1 - gamma) * log(low.noise) + gamma * log(high.noise), 1e-12, step,
              steps);
@@ -145,7 +145,7 @@ static void check_last(const ie_schedule *schedule, int step, int steps)
 {
     if (step != steps - 1) return;
     for (ie_sampler kind = IE_SAMPLER_DDPM; kind <= IE_SAMPLER_DDIM; kind++) {
-        const ie_sampler_step s = ie_sampler_at(schedule, kind, 0.3, step, steps);
+        const ie_sampler_step s = ie_sampler_at(schedule, kind, 0.3, 0, step, steps);
         assert_true(s.keep == 0 && s.now == 1 && s.noise == 0);
         assert_true(fabs(s.t - 1.0 / steps) < 1e-15);
     }
@@ -157,6 +157,25 @@ static void the_last_step_gives_the_clean_image(void **state)
     for_all_steps(check_last);
 }
 
+/* With an end of 1/4, three steps begin as four do, and the third goes all the way. */
+static void the_last_step_leaps_from_the_end_of_the_grid(void **state)
+{
+    (void)state;
+    for (int k = 0; k < SCHEDULES; k++) {
+        for (ie_sampler kind = IE_SAMPLER_DDPM; kind <= IE_SAMPLER_DDIM; kind++) {
+            for (int i = 0; i < 3; i++) {
+                const ie_sampler_step s = ie_sampler_at(&schedules[k], kind, 0.3, 0.25, i, 3);
+                const ie_sampler_step all = ie_sampler_at(&schedules[k], kind, 0.3, 0, i, 4);
+                assert_true(s.t == all.t && s.lambda == all.lambda);
+                assert_true(s.alpha == all.alpha && s.sigma == all.sigma);
+                assert_true(s.keep == (i < 2 ? all.keep : 0));
+                assert_true(s.now == (i < 2 ? all.now : 1));
+                assert_true(s.noise == (i < 2 ? all.noise : 0));
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +185,7 @@ int main(void)
         cmocka_unit_test(ancestral_steps_keep_the_signal),
         cmocka_unit_test(ancestral_noise_lies_between_the_two_bounds),
         cmocka_unit_test(the_last_step_gives_the_clean_image),
+        cmocka_unit_test(the_last_step_leaps_from_the_end_of_the_grid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

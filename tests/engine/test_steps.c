@@ -157,7 +157,7 @@ static void schedule_tables_agree(void **state)
             double v[7][STEPS];
             for (int i = 0; i < STEPS; i++) {
                 const ie_sampler_step s =
-                    ie_sampler_at(schedules[k], (ie_sampler)sampler, 0.3, i, STEPS);
+                    ie_sampler_at(schedules[k], (ie_sampler)sampler, 0.3, 0, i, STEPS);
                 const double row[] = {s.t, s.lambda, s.alpha, s.sigma, s.keep, s.now, s.noise};
                 for (int c = 0; c < 7; c++) v[c][i] = row[c];
             }

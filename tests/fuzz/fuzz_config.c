@@ -20,6 +20,7 @@ static ie_status try_cascade(const char *text, size_t size, ie_error *err)
         FUZZ_CHECK(s->directory[0] && s->directory[0] != '.' && !strchr(s->directory, '/'));
         FUZZ_CHECK(s->steps >= 1 && s->steps <= IE_MAX_STEPS);
         FUZZ_CHECK((s->guidance.kind == IE_GUIDANCE_LIST) == (s->guidance.weights != NULL));
+        FUZZ_CHECK(s->end >= 0 && s->end < 1);
         if (s->guidance.weights) FUZZ_CHECK(s->guidance.count == s->steps);
         FUZZ_CHECK(isfinite(s->augmentation) && isfinite(s->gamma) && isfinite(s->schedule.s));
     }

@@ -14,7 +14,8 @@ static const char valid[] =
     " \"stages\": ["
     "  {\"name\": \"base-64\", \"directory\": \"base\", \"schedule\": {\"kind\": \"cosine\", "
     "\"s\": 0.008},"
-    "   \"prediction\": \"epsilon\", \"sampler\": {\"kind\": \"ddpm\", \"gamma\": 0.25}, "
+    "   \"prediction\": \"epsilon\", \"sampler\": {\"kind\": \"ddpm\", \"gamma\": 0.25, \"end\": "
+    "0.125}, "
     "\"steps\": 4,"
     "   \"guidance\": {\"kind\": \"oscillate\", \"high\": 30, \"low\": 1, \"hold\": 0.5, "
     "\"tail\": 0.25},"
@@ -58,7 +59,7 @@ static void a_valid_cascade_is_read_value_by_value(void **state)
     assert_true(s->schedule.s == 0.008);
     assert_int_equal(s->prediction, IE_PREDICT_EPSILON);
     assert_int_equal(s->sampler, IE_SAMPLER_DDPM);
-    assert_true(s->gamma == 0.25);
+    assert_true(s->gamma == 0.25 && s->end == 0.125);
     assert_int_equal(s->steps, 4);
     assert_int_equal(s->guidance.kind, IE_GUIDANCE_OSCILLATE);
     assert_true(s->guidance.high == 30 && s->guidance.low == 1 && s->guidance.hold == 0.5F);
@@ -74,7 +75,7 @@ static void a_valid_cascade_is_read_value_by_value(void **state)
     assert_true(s->schedule.steps == 1000);
     assert_int_equal(s->prediction, IE_PREDICT_V);
     assert_int_equal(s->sampler, IE_SAMPLER_DDIM);
-    assert_true(s->gamma == 0.3 && s->augmentation == 0.2);
+    assert_true(s->gamma == 0.3 && s->end == 0 && s->augmentation == 0.2);
     assert_false(s->keeps_known); /* when the file does not say */
     assert_int_equal(s->guidance.kind, IE_GUIDANCE_LIST);
     assert_int_equal(s->guidance.count, 3);
@@ -141,6 +142,8 @@ static const edit bad[] = {
     {"an unknown sampler", "stages.0.sampler.kind", "\"euler\"", "must be \"ddpm\" or \"ddim\""},
     {"ddpm without gamma", "stages.0.sampler.gamma", NULL, "sampler.gamma is missing"},
     {"gamma out of range", "stages.2.sampler.gamma", "-0.1", "gamma must be a number in 0 .. 1"},
+    {"an end too near to the noise", "stages.0.sampler.end", "0.91",
+     "sampler.end must be a number in 0 .. 0.9"},
     {"an unknown guidance", "stages.0.guidance.kind", "\"cfg\"",
      "must be \"constant\", \"oscillate\" or \"list\""},
     {"a weight below 0", "stages.0.guidance.low", "-1",
