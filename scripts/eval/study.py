@@ -20,6 +20,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -31,9 +32,8 @@ from .items import PROMPTS, Item
 from .judge import Judge
 from .score import Scored, score
 
-# What the arms of a study are: their options of `imagen-editor edit`. Guidance and steps are those
-# of the base, whatever the other stages have. The arms of `stages` show what a stage has made, and
-# waste no steps on later ones.
+# What the arms of a study are: their options of `imagen-editor edit`; the model says the rest. The
+# arms of `stages` show what a stage has made, and waste no steps on later ones.
 STUDIES: dict[str, dict[str, list[str]]] = {
     "quality": {"demo": []},
     "stages": {
@@ -49,10 +49,11 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         "30": ["--guidance", "30"],
     },
     "steps": {
-        "32": ["--steps", "32"],
-        "8": ["--steps", "8"],
+        "the model's own": [],
         "16": ["--steps", "16"],
-        "64": ["--steps", "64"],
+        "32": ["--steps", "32"],
+        ",2": ["--steps", ",2"],
+        ",16": ["--steps", ",16"],
     },
     "releases": {},
     "masking": {},
@@ -82,15 +83,15 @@ def arms_of(options: argparse.Namespace) -> list[Arm]:
     return [Arm(name, options.model, own) for name, own in known.items()]
 
 
-def steps_options(own: list[str], base: str) -> list[str]:
-    """The arm's options and those of all arms; --steps of an arm is the base's of `base`."""
-    if not base:
+def steps_options(own: list[str], given: str) -> list[str]:
+    """The arm's options; the stages whose steps it does not say have those of `given`."""
+    if not given:
         return own
     if "--steps" not in own:
-        return [*own, "--steps", base]
+        return [*own, "--steps", given]
     at = own.index("--steps") + 1
-    rest = base.split(",")[1:]
-    return [*own[:at], ",".join([own[at], *rest]), *own[at + 1 :]]
+    stages = zip_longest(own[at].split(","), given.split(","), fillvalue="")
+    return [*own[:at], ",".join(arm or every for arm, every in stages), *own[at + 1 :]]
 
 
 def plan_of(arm: Arm, options: argparse.Namespace) -> run.Plan:
@@ -231,7 +232,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--prompts", nargs="+", choices=PROMPTS, default=list(PROMPTS))
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--seeds", type=int, default=1, help="samples of each item and prompt")
-    parser.add_argument("--steps", default="", metavar="B,S1,S2", help="of every arm")
+    parser.add_argument("--steps", default="", metavar="B,S1,S2", help="where an arm says nothing")
     parser.add_argument("--stage", default="", metavar="NAME",
                         help="judge what this stage made, enlarged and pasted")  # fmt: skip
     parser.add_argument("--insert", action="store_true", help="edit the scenes without the object")

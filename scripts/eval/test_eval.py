@@ -595,10 +595,11 @@ class StudyTest(Runs):
             x = sheet.GAP + column * (tile + sheet.GAP) + tile // 2
             self.assertEqual((made[height + tile // 2, x] < 220).any(), shown, column)
 
-    def test_steps_of_an_arm_are_those_of_the_base(self) -> None:
+    def test_steps_of_an_arm_come_first(self) -> None:
         self.assertEqual(study.steps_options([], ""), [])
         self.assertEqual(study.steps_options([], "8,4,2"), ["--steps", "8,4,2"])
         self.assertEqual(study.steps_options(["--steps", "64"], "8,4,2"), ["--steps", "64,4,2"])
+        self.assertEqual(study.steps_options(["--steps", ",16"], "8,4,2"), ["--steps", "8,16,2"])
         self.assertEqual(study.steps_options(["--steps", "64"], ""), ["--steps", "64"])
 
     @unittest.skipUnless(os.environ.get("IMAGEN_EDITOR"), "IMAGEN_EDITOR is not set")
