@@ -53,7 +53,6 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         "16": ["--steps", "16"],
         "32": ["--steps", "32"],
         ",2": ["--steps", ",2"],
-        ",16": ["--steps", ",16"],
     },
     "releases": {},
     "masking": {},
