@@ -9,7 +9,7 @@ SPDX-License-Identifier: Apache-2.0
 import copy
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class DataConfig:
     prompts: dict[str, float]  # weights of the kinds of prompt: full, simple, rich
     validation: int  # images at the end of the set that are never trained on
     recoloured: float = 0  # share whose red, green and blue change places, without their text
+    # phrase: how many times in an epoch an image comes whose captions have it; else once
+    emphasis: dict[str, int] = field(default_factory=dict)
 
     def check(self, where: str) -> None:
         kinds = {"full", "simple", "rich"}
@@ -54,6 +56,9 @@ class DataConfig:
         require(self.validation >= 1, where, "validation is not at least 1")
         for name in ("touch", "flip", "recoloured", "covered"):
             require(0 <= getattr(self, name) <= 1, where, f"{name} is not in 0 .. 1")
+        for phrase, times in self.emphasis.items():
+            whole = isinstance(times, int) and 1 <= times <= 1000
+            require(whole, where, f"emphasis of {phrase!r} is no whole number in 1 .. 1000")
 
 
 @dataclass
@@ -187,7 +192,7 @@ class TrainingConfig:
         index = 1 if data["unet"].get("low_resolution") else 0
         parts["stage"] = parse_stage(data["stage"], index, f"{where}: stage")
         parts["unet"] = UNetConfig.parse(data["unet"], f"{where}: unet")
-        keys = {field.name for field in fields(TrainingConfig)} - {"source"}
+        keys = {f.name for f in fields(TrainingConfig)} - {"source"}
         require(set(data) == keys, where, f"unknown or missing keys {sorted(set(data) ^ keys)}")
         config = TrainingConfig(**{**data, **parts}, source=source)
         config.check(where)

@@ -105,12 +105,15 @@ class Samples:
                 f"{cache.directory}: {len(cache)} images, of which {config.data.validation} are "
                 "held out: none is left to train on"
             )
+        emphasis = config.data.emphasis
+        times = [repeats(entry, emphasis) for entry in cache.entries[: self.training]]
+        self.epoch = np.repeat(np.arange(self.training), times)  # the images of an epoch
 
     def __getitem__(self, counter: int) -> dict[str, Any]:
-        epoch, position = divmod(counter, self.training)
-        index = epoch_order(self.config.seed, epoch, self.training)[position]
+        epoch, position = divmod(counter, len(self.epoch))
+        place = epoch_order(self.config.seed, epoch, len(self.epoch))[position]
         rng = np.random.default_rng([self.config.seed, TRAINING, counter])
-        return self.draw(rng, int(index))
+        return self.draw(rng, int(self.epoch[place]))
 
     def held_out(self, number: int) -> dict[str, Any]:
         """Sample `number` over the images that are never trained on; always the same."""
@@ -141,6 +144,12 @@ class Samples:
             "prompt": prompt,
             "keep": rng.random() >= config.text.dropout and not recoloured,
         }
+
+
+def repeats(entry: dict[str, Any], emphasis: dict[str, int]) -> int:
+    """How many times an epoch shows this image: as the most emphasised phrase in it says."""
+    found = (n for phrase, n in emphasis.items() if any(phrase in text for text in entry["full"]))
+    return max(found, default=1)
 
 
 def quotes(entry: dict[str, Any]) -> bool:

@@ -277,6 +277,18 @@ class DataTest(Trainer):
         self.assertEqual(sorted(seen), list(range(COUNT - 4)))
         self.assertNotEqual(list(seen), list(data.epoch_order(1, 3, COUNT - 4)))
 
+    def test_emphasised_images_come_more_often(self) -> None:
+        plain = self.samples("base-64")
+        phrase = plain.cache.entries[0]["full"][0]
+        times = [3 if phrase in e["full"] else 1 for e in plain.cache.entries[: plain.training]]
+        samples = self.samples("base-64", data={"emphasis": {phrase: 3}})
+        drawn: list[int] = []
+        with mock.patch.object(samples, "draw", lambda _, index: drawn.append(index)):
+            for counter in range(2 * sum(times)):
+                samples[counter]
+        for epoch in (drawn[: sum(times)], drawn[sum(times) :]):
+            self.assertEqual([epoch.count(i) for i in range(plain.training)], times)
+
     def test_windows_touch_the_border_of_the_mask_and_align(self) -> None:
         samples = self.samples("sr-1024", data={"touch": 1})
         mask = np.zeros((CANVAS, CANVAS), dtype=np.uint8)
@@ -655,6 +667,9 @@ class ConfigTest(Trainer):
             "precision": {"precision": "f64"},
             "mask: policy": {"mask": tiny("base-64")["mask"] | {"policy": "all"}},
             "data.canvas is neither": {"data": tiny("base-64")["data"] | {"canvas": 16}},
+            "emphasis of 'bowl' is no whole": {
+                "data": tiny("base-64")["data"] | {"emphasis": {"bowl": 0}}
+            },
             "a fixed conditioning is one convolution": {"conditioning": "fixed"},
             "bicubic. is not one of learned": {"conditioning": "bicubic"},
         }
