@@ -51,7 +51,7 @@ STUDIES: dict[str, dict[str, list[str]]] = {
     "steps": {
         "the model's own": [],
         "16": ["--steps", "16"],
-        "32": ["--steps", "32"],
+        "64": ["--steps", "64"],
         ",2": ["--steps", ",2"],
     },
     "releases": {},
