@@ -56,6 +56,7 @@ class DataConfig:
         require(self.validation >= 1, where, "validation is not at least 1")
         for name in ("touch", "flip", "recoloured", "covered"):
             require(0 <= getattr(self, name) <= 1, where, f"{name} is not in 0 .. 1")
+        require(isinstance(self.emphasis, dict), where, "emphasis is not phrases with numbers")
         for phrase, times in self.emphasis.items():
             whole = isinstance(times, int) and 1 <= times <= 1000
             require(whole, where, f"emphasis of {phrase!r} is no whole number in 1 .. 1000")

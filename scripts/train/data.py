@@ -105,8 +105,13 @@ class Samples:
                 f"{cache.directory}: {len(cache)} images, of which {config.data.validation} are "
                 "held out: none is left to train on"
             )
-        emphasis = config.data.emphasis
-        times = [repeats(entry, emphasis) for entry in cache.entries[: self.training]]
+        shown, emphasis = cache.entries[: self.training], config.data.emphasis
+        for phrase in emphasis:
+            if not any(says(entry, phrase) for entry in shown):
+                raise ValueError(
+                    f"{cache.directory}: data.emphasis: no caption trained on has {phrase!r}"
+                )
+        times = [repeats(entry, emphasis) for entry in shown]
         self.epoch = np.repeat(np.arange(self.training), times)  # the images of an epoch
 
     def __getitem__(self, counter: int) -> dict[str, Any]:
@@ -133,7 +138,8 @@ class Samples:
             top, left, side = choose_window(rng, mask, config)
             window = np.s_[top : top + side, left : left + side]
             image, mask = image[window], mask[window]
-        if rng.random() < config.data.flip and not quotes(entry):
+        # A caption that quotes tells of written words, which must not be mirrored.
+        if rng.random() < config.data.flip and not says(entry, '"'):
             image, mask = image[:, ::-1], mask[:, ::-1]
         recoloured = rng.random() < config.data.recoloured
         if recoloured:
@@ -148,13 +154,12 @@ class Samples:
 
 def repeats(entry: dict[str, Any], emphasis: dict[str, int]) -> int:
     """How many times an epoch shows this image: as the most emphasised phrase in it says."""
-    found = (n for phrase, n in emphasis.items() if any(phrase in text for text in entry["full"]))
-    return max(found, default=1)
+    return max((n for phrase, n in emphasis.items() if says(entry, phrase)), default=1)
 
 
-def quotes(entry: dict[str, Any]) -> bool:
-    """Whether a caption quotes a word: written words must not be mirrored."""
-    return any('"' in text for text in entry["full"])
+def says(entry: dict[str, Any], phrase: str) -> bool:
+    """Whether a caption of the whole image has the phrase."""
+    return any(phrase in text for text in entry["full"])
 
 
 def batches(samples: Samples, numbers: Iterable[int], workers: int) -> Iterator[dict]:

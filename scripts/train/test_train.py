@@ -98,7 +98,7 @@ def tiny(name: str) -> dict[str, Any]:
     result["unet"] |= TINY[name] | {"width": 16, "embedding": 32, "norm_groups": 4}
     result["unet"]["text"] |= {"width": 32}
     canvas, crop = {"base-64": (32, 12), "sr-256": (32, 16), "sr-1024": (CANVAS, 32)}[name]
-    result["data"] |= {"canvas": canvas, "crop": crop, "validation": 4}
+    result["data"] |= {"canvas": canvas, "crop": crop, "validation": 4, "emphasis": {}}
     result["stage"]["steps"] = 3
     result["optimiser"] |= {"batch": 4, "steps": 8, "warmup": 2, "rate": 2e-3}
     result["record"] = {"checkpoint_minutes": 60, "sample_minutes": 60, "sample_count": 2,
@@ -288,6 +288,8 @@ class DataTest(Trainer):
                 samples[counter]
         for epoch in (drawn[: sum(times)], drawn[sum(times) :]):
             self.assertEqual([epoch.count(i) for i in range(plain.training)], times)
+        with self.assertRaisesRegex(ValueError, "data.emphasis: no caption trained on has 'bowwl'"):
+            self.samples("base-64", data={"emphasis": {"bowwl": 3}})
 
     def test_windows_touch_the_border_of_the_mask_and_align(self) -> None:
         samples = self.samples("sr-1024", data={"touch": 1})
@@ -670,6 +672,7 @@ class ConfigTest(Trainer):
             "emphasis of 'bowl' is no whole": {
                 "data": tiny("base-64")["data"] | {"emphasis": {"bowl": 0}}
             },
+            "emphasis is not phrases": {"data": tiny("base-64")["data"] | {"emphasis": 3}},
             "a fixed conditioning is one convolution": {"conditioning": "fixed"},
             "bicubic. is not one of learned": {"conditioning": "bicubic"},
         }
