@@ -2,6 +2,7 @@
 
     python3 -m scripts.scenes.generate --output data/train --count 20000 --seed 1 --size 256
     python3 -m scripts.scenes.generate --output data/test --count 48 --seed 2 --size 1024 --pairs
+    python3 -m scripts.scenes.generate --output data/bowls --count 60 --about "fish bowl"
 
 Needs POV-Ray and its include files (Debian: povray, povray-includes), NumPy and Pillow.
 Deterministic in --seed; interrupt it at any time and run it again: finished scenes are kept,
@@ -17,6 +18,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -37,7 +39,22 @@ from .scene import Scene, draw, without
 # none and takes half the time: for pictures that are used at half their size or less.
 QUALITIES = {"fine": ["+A0.2", "+AM2", "+R2"], "fast": ["-A"]}
 MIN_VISIBLE = 0.002  # of the picture: a group hidden more than that is not annotated
+LONGEST_SEARCH = 10000  # scenes
 KINDS = [*captions.words.SHAPES, *captions.words.OBJECTS, "sign"]
+
+
+def chosen(seed: int, count: int, about: str | None) -> list[int]:
+    """The first `count` scenes of a seed; with `about` the first that have these words in one of
+    their captions of the whole picture."""
+    found: list[int] = []
+    index = 0
+    while len(found) < count:
+        if not about or any(about in text for text in captions.describe(draw(seed, index))["full"]):
+            found.append(index)
+        elif index - (found[-1] if found else -1) > LONGEST_SEARCH:
+            raise ValueError(f"--about {about!r}: {LONGEST_SEARCH} scenes in a row do not say it")
+        index += 1
+    return found
 
 
 def render(text: str, path: Path, size: int, options: list[str]) -> None:
@@ -118,9 +135,9 @@ def annotations_of(scene: Scene, masks: np.ndarray) -> list[dict]:
     return result
 
 
-def write_index(output: Path, seed: int, count: int, size: int) -> None:
+def write_index(output: Path, seed: int, indices: list[int], size: int) -> None:
     images, annotations, lines = [], [], []
-    for index in range(count):
+    for index in indices:
         scene, name = draw(seed, index), f"{index:06d}.png"
         masks = np.asarray(Image.open(output / "masks" / name))
         images.append({"id": index, "file_name": name, "width": size, "height": size})
@@ -148,6 +165,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--count", type=int, required=True, help="number of scenes")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another set (default 1)")
     parser.add_argument("--size", type=int, default=256, help="side in pixels (default 256)")
+    parser.add_argument("--about", help="only scenes with these words in a caption of the whole")
     parser.add_argument(
         "--quality", choices=QUALITIES, default="fine", help="antialiasing (default fine)"
     )
@@ -166,6 +184,11 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     arguments = parse()
     output, count = arguments.output, arguments.count
+    try:
+        indices = chosen(arguments.seed, count, arguments.about)
+    except ValueError as error:
+        print(f"generate: {error}", file=sys.stderr)
+        return 2
     for folder in ("images", "masks") + (("without",) if arguments.pairs else ()):
         (output / folder).mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
@@ -173,7 +196,7 @@ def main() -> int:
         work = [
             pool.submit(make, output, arguments.seed, i, arguments.size, arguments.quality,
                         arguments.pairs)
-            for i in range(count)
+            for i in indices
         ]
         for done, future in enumerate(as_completed(work), 1):
             future.result()
@@ -184,7 +207,7 @@ def main() -> int:
                     f" {pace * (count - done) / 60:.0f} min left",
                     flush=True,
                 )
-    write_index(output, arguments.seed, count, arguments.size)
+    write_index(output, arguments.seed, indices, arguments.size)
     return 0
 
 

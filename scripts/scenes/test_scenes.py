@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 try:
     import numpy as np
@@ -142,6 +143,20 @@ class NumberedTest(unittest.TestCase):
                 self.assertEqual(set(np.unique(numbers)), {0, 1}, thing.first.kind)
                 self.assertGreater((numbers == 1).sum(), 20)
             self.assertEqual([p.suffix for p in Path(folder).iterdir() if p.suffix != ".png"], [])
+
+
+class ChoiceTest(unittest.TestCase):
+    def test_scenes_about_something_say_so(self) -> None:
+        found = generate.chosen(1, 5, "fish bowl")
+        for index in range(found[-1] + 1):
+            said = any("fish bowl" in text for text in captions.describe(draw(1, index))["full"])
+            self.assertEqual(said, index in found, index)
+        self.assertEqual(generate.chosen(1, 3, None), [0, 1, 2])
+
+    def test_what_no_scene_says_is_an_error(self) -> None:
+        with mock.patch.object(generate, "LONGEST_SEARCH", 40):
+            with self.assertRaisesRegex(ValueError, "--about 'bowwl': 40 scenes in a row"):
+                generate.chosen(1, 2, "bowwl")
 
 
 class RegionTest(unittest.TestCase):
