@@ -95,11 +95,13 @@ class MaskConfig:
     outside: float  # weight of the loss where nothing is masked; inside it is 1
     random: RandomMask
     object: ObjectMask
+    border: float = 1  # weight of the loss at the first masked pixels (stage.BORDER)
 
     def check(self, where: str) -> None:
         choice(self.policy, ("object", "random"), f"{where}: policy")
         require(0 <= self.full <= 1, where, "full is not in 0 .. 1")
         require(0 < self.outside <= 1, where, "outside is not in 0 .. 1, 0 excluded")
+        require(1 <= self.border <= 100, where, "border is not in 1 .. 100")
         require(0 <= self.object.union <= 1, where, "object.union is not in 0 .. 1")
         pairs = {**vars(self.random), **vars(self.object)}
         for name, value in pairs.items():

@@ -9,6 +9,7 @@ conditioning encoder. A multiply-add counts 2; a training step takes three times
 SPDX-License-Identifier: Apache-2.0
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -49,20 +50,32 @@ def unet_flop(config: TrainingConfig, unet: UNet) -> tuple[float, float]:
     return counter.get_total_flops(), full
 
 
-def main() -> None:
-    for path in map(Path, sys.argv[1:]):
-        config = TrainingConfig.read(path)
-        with torch.device("meta"):
-            unet = UNet(trained_config(config), zero_init=False)
-            flop, full = unet_flop(config, unet)
-        count = sum(p.numel() for p in unet.parameters())
-        step = 3 * config.optimiser.batch * flop
-        print(
-            f"{config.stage.name}: {count / 1e6:.2f} M parameters; "
-            f"forward {flop / 1e9:.2f} GFLOP a sample, {1 - full / flop:.0%} low; "
-            f"{3 * flop / 1e9:.1f} GFLOP to train a sample, {step / 1e12:.2f} TFLOP a step"
-        )
+def say(config: TrainingConfig) -> None:
+    with torch.device("meta"):
+        unet = UNet(trained_config(config), zero_init=False)
+        flop, full = unet_flop(config, unet)
+    count = sum(p.numel() for p in unet.parameters())
+    step = 3 * config.optimiser.batch * flop
+    print(
+        f"{config.stage.name}: {count / 1e6:.2f} M parameters; "
+        f"forward {flop / 1e9:.2f} GFLOP a sample, {1 - full / flop:.0%} low; "
+        f"{3 * flop / 1e9:.1f} GFLOP to train a sample, {step / 1e12:.2f} TFLOP a step"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a training file")
+    try:
+        for path in parser.parse_args(arguments).files:
+            say(TrainingConfig.read(path))
+    except (OSError, ValueError) as error:
+        print(f"cost: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -94,6 +94,11 @@ def choose_window(
     return int(top) * unit, int(left) * unit, crop
 
 
+def cut(image: np.ndarray, window: Iterable[int]) -> np.ndarray:
+    top, left, side = window
+    return image[top : top + side, left : left + side]
+
+
 class Samples:
     """The samples of a run by counter, and the held-out ones by number."""
 
@@ -127,17 +132,22 @@ class Samples:
         return self.draw(rng, index)
 
     def draw(self, rng: np.random.Generator, index: int) -> dict[str, Any]:
-        """image [S, S, 3] and mask [S, S] u8, prompt, and keep: whether the text is shown."""
+        """image [S, S, 3] and mask [F S, F S] u8, prompt, and keep: whether the text is shown.
+
+        The mask is as fine as the network's canvas, F times finer than a cached image of a part of
+        its size: a user's mask divides pixels at its border, so a stage has to see divided ones.
+        """
         config, entry = self.config, self.cache.entries[index]
+        finer = config.unet.conditioning.resolution // config.data.canvas
         boxes = [tuple(item["box"]) for item in entry["boxes"]]
         scores = [item["score"] for item in entry["boxes"]]
         image = self.cache.pixels(index)
-        mask = draw_mask(rng, config.mask, image.shape[0], boxes, scores)
+        mask = draw_mask(rng, config.mask, finer * image.shape[0], boxes, scores)
         prompt = prompt_of(rng, entry, mask, config)
         if config.data.crop:
-            top, left, side = choose_window(rng, mask, config)
-            window = np.s_[top : top + side, left : left + side]
-            image, mask = image[window], mask[window]
+            window = choose_window(rng, mask, config)
+            mask = cut(mask, window)
+            image = cut(image, [v // finer for v in window])
         # A caption that quotes tells of written words, which must not be mirrored.
         if rng.random() < config.data.flip and not says(entry, '"'):
             image, mask = image[:, ::-1], mask[:, ::-1]

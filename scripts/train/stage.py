@@ -19,12 +19,13 @@ from torch import Tensor
 from ..reference import schedule, weights
 from ..reference.config import UNetConfig
 from ..reference.unet import UNet
-from .config import TrainingConfig
+from .config import MaskConfig, TrainingConfig
 from .text import TextSide
 from .widen import deepen, widen
 
 NOISE, VALIDATION = 3, 4  # streams of random numbers, after those of data.py
 FIRST = 0.03  # share of the samples at t = 1
+BORDER = 2  # pixels on the masked side of the mask's border
 
 
 # ---- the network --------------------------------------------------------------------------------
@@ -151,9 +152,10 @@ def generator(seed: int, stream: int, counter: int, device: torch.device) -> tor
 
 
 def pictures(batch: dict[str, Any], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Images [N, 3, S, S] in [-1, 1] and masks [N, 1, S, S] in {0, 1}."""
+    """Images [N, 3, S, S] in [-1, 1] and masks [N, 1, S, S] in [0, 1]: the masked part of each
+    pixel, of which that of the canvas is the mean where the canvas repeats the image's pixels."""
     image = batch["image"].to(device).permute(0, 3, 1, 2).float() * (2 / 255) - 1
-    return image, batch["mask"].to(device)[:, None].float()
+    return image, reduce(batch["mask"].to(device)[:, None].float(), image.shape[-1])
 
 
 def reduce(image: Tensor, side: int) -> Tensor:
@@ -209,6 +211,14 @@ def as_made(
     return small + reduce(mask, small.shape[-1]) * speckles
 
 
+def loss_weights(rules: MaskConfig, mask: Tensor) -> Tensor:
+    """Of each pixel in the loss, by the masked part of it [N, 1, H, W]: `outside` .. 1, and
+    `border` at the first BORDER masked pixels, where a wrong tone shows as a seam."""
+    known = (mask == 0).to(mask.dtype)
+    near = F.max_pool2d(known, 2 * BORDER + 1, stride=1, padding=BORDER) * (1 - known)
+    return rules.outside + (1 - rules.outside) * mask + (rules.border - 1) * near
+
+
 def make_inputs(
     config: TrainingConfig, batch: dict[str, Any], device: torch.device, seed: tuple[int, int, int],
     t: float | None = None,
@@ -235,8 +245,7 @@ def make_inputs(
         low = scale.view(-1, 1, 1, 1) * large + spread.view(-1, 1, 1, 1) * added
     answer = epsilon if config.stage.prediction == "epsilon" else alpha * epsilon - sigma * target
     z = alpha * target + sigma * epsilon
-    outside = config.mask.outside
-    weight = outside + (1 - outside) * reduce(mask, config.side)
+    weight = loss_weights(config.mask, reduce(mask, config.side))
     return Inputs(target, z, answer, v, canvas_of(image, mask), weight, low, v_aug)
 
 

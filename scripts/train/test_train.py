@@ -40,7 +40,7 @@ try:
     from ..reference.blocks import TextFeatures
     from ..reference.cascade import Cascade, Edit, conditioning_image, to_bytes
     from ..reference.unet import UNet
-    from . import cache, checkpoint, config, data, denoise, errors, export, fast, masks, pack
+    from . import cache, checkpoint, config, cost, data, denoise, errors, export, fast, masks, pack
     from . import samples, stage, text, train
 except ImportError as missing:
     reason = f"training needs PyTorch, SentencePiece and Pillow: {missing}"
@@ -447,8 +447,31 @@ class StageTest(Trainer):
         torch.testing.assert_close(made.answer, alpha * epsilon - sigma * made.target,
                                    atol=1e-3, rtol=1e-3)  # fmt: skip
         self.assertGreater(len(set(made.v.tolist())), 3)
-        image = conditioning_image(batch["image"], batch["mask"], torch.float32)
-        torch.testing.assert_close(made.canvas, image)
+        repeated = batch["image"].repeat_interleave(2, 1).repeat_interleave(2, 2)
+        image = conditioning_image(repeated, batch["mask"], torch.float32)
+        torch.testing.assert_close(made.canvas, stage.reduce(image, 16))
+        part = made.canvas[:, 3]
+        self.assertGreater(((part > 0) & (part < 1)).sum().item(), 0, "no mask divides a pixel")
+
+    def test_the_cost_of_a_stage_is_said(self) -> None:
+        files = [str(self.folder / f"{name}.json") for name in TINY]
+        code, printed = quiet(cost.main, files)
+        self.assertEqual((code, printed.count("M parameters")), (0, len(TINY)), printed)
+        code, printed = quiet(cost.main, [str(self.folder / "absent.json")])
+        self.assertEqual(code, 2)
+        self.assertIn("absent.json", printed)
+
+    def test_the_loss_weighs_the_first_masked_pixels(self) -> None:
+        rules = config.with_settings(self.config("sr-256"), ["mask.border=5"]).mask
+        mask = torch.zeros(1, 1, 1, 9)
+        mask[..., 3:], mask[..., 3] = 1, 0.5  # a pixel masked in half, then whole ones
+        weight = stage.loss_weights(rules, mask)[0, 0, 0]
+        known, half = rules.outside, (rules.outside + 1) / 2
+        expected = torch.tensor([known, known, known, half + 4, 5, 1, 1, 1, 1])
+        torch.testing.assert_close(weight, expected)
+        rules.border = 1
+        plain = stage.loss_weights(rules, mask)[0, 0, 0]
+        torch.testing.assert_close(plain, known + (1 - known) * mask[0, 0, 0])
 
     def test_grain_is_where_the_low_resolution_is_masked(self) -> None:
         parsed = config.with_settings(self.config("sr-256"), ["grain=0.2"])
