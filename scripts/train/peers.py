@@ -11,6 +11,11 @@ import os
 
 import torch
 import torch.distributed as dist
+
+# Its functions keep the group that exists at their import as their default, and a group that is
+# kept is not destroyed: its threads live on and now and then abort the process as it exits. PyTorch
+# imports it at some first use, which may be late; here there is no group yet.
+import torch.distributed.nn  # noqa: F401
 from torch import Tensor
 
 
@@ -34,10 +39,6 @@ class Peers:
     def meet(self, step: int) -> bool:
         """Whether all are to be made equal after so many steps."""
         return step % self.every == 0 or self.count == 1
-
-    def wait(self) -> None:
-        if self.count > 1:
-            dist.barrier()
 
     def average(self, tensors: list[Tensor]) -> None:
         """Each tensor becomes its mean over all processes."""

@@ -814,24 +814,45 @@ class TrainingTest(Trainer):
                 result, _ = samples.draw_samples(objective, samples.grid_batch(run.samples))
             self.assertEqual(result.device.type, "meta")
 
-    def together(self, run: str, *more: str) -> dict[str, Any]:
-        """What two processes leave that train the base together and meet every second step."""
-        program = [sys.executable, "-m", "scripts.train.train", "--sync", "2"]
-        program += arguments(self.folder, "base-64", run, *more)
+    def both(self, program: list[str]) -> list[str]:
+        """What two processes print that form a group; both must end well."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
         group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2",
                  "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}  # fmt: skip
         started = [
-            subprocess.Popen(program, cwd=ROOT, env=os.environ | group | {"RANK": str(rank)},
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            subprocess.Popen([sys.executable, *program], cwd=ROOT, stdout=subprocess.PIPE,
+                             env=os.environ | group | {"RANK": str(rank)},
+                             stderr=subprocess.STDOUT, text=True)
             for rank in range(2)
         ]  # fmt: skip
         printed = [process.communicate()[0] for process in started]
         self.assertEqual([process.returncode for process in started], [0, 0], printed)
+        return printed
+
+    def together(self, run: str, *more: str) -> dict[str, Any]:
+        """What two processes leave that train the base together and meet every second step."""
+        given = arguments(self.folder, "base-64", run, *more)
+        printed = self.both(["-m", "scripts.train.train", "--sync", "2", *given])
         self.assertNotIn("step", printed[1])
         return checkpoint.load(self.folder / run / "checkpoint.pt")
+
+    def test_no_thread_of_a_group_outlives_it(self) -> None:
+        lines = (
+            "import pathlib, torch",
+            "from scripts.train.peers import Peers",
+            "def count(): return sum('gloo' in p.read_text() for p in tasks.glob('*/comm'))",
+            "tasks = pathlib.Path('/proc/self/task')",
+            "peers = Peers(torch.device('cpu'), 1)",
+            "import torch.distributed.nn",
+            "peers.any(False)",
+            "before = count()",
+            "peers.leave()",
+            "print('threads', before > 0, count())",
+        )
+        for printed in self.both(["-c", "\n".join(lines)]):
+            self.assertIn("threads True 0", printed)
 
     def test_two_processes_train_one_network(self) -> None:
         whole = self.together("two", "--set", "optimiser.steps=6")
