@@ -902,6 +902,10 @@ class TrainingTest(Trainer):
         self.assertIn("differs in optimiser.steps: --reconfigure", printed)
         self.assertEqual(run_training(*given, "--reconfigure")[0], 0)
         self.assertEqual(checkpoint.load(self.folder / "sr-256" / "checkpoint.pt")["step"], 9)
+        wider = ("--set", "optimiser.steps=9", "unet.embedding=64", "--reconfigure")
+        code, printed = run_training(self.folder, "sr-256", "sr-256", *wider)
+        self.assertEqual(code, 2)
+        self.assertIn("the run's U-Net is another than the configuration's", printed)
 
     def test_a_run_leaves_a_log_samples_and_the_best_weights(self) -> None:
         for name in TINY:

@@ -155,6 +155,12 @@ class Run:
             raise ValueError(
                 f"{path}: the run differs in {', '.join(changed)}: --reconfigure accepts that"
             )
+        shapes = {name: x.shape for name, x in self.objective.unet.state_dict().items()}
+        if shapes != {name: x.shape for name, x in saved["live"].items()}:
+            raise ValueError(
+                f"{path}: the run's U-Net is another than the configuration's: take another --run, "
+                "and --init to begin with a model's weights"
+            )
         self.objective.unet.load_state_dict(saved["live"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.average.load(saved["average"])
