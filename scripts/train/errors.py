@@ -3,8 +3,9 @@
     python3 -m scripts.train.errors --model models/demo --data data/cache-256 \\
         --config scripts/train/configs/demo/sr-256.json
 
-One step's x0 against the image, in levels of 255, inside the mask: the root mean square, and that
-of each image's mean alone, which is a wrong colour or tone. t = 1 is where a sampler begins.
+One step's x0 against the image, in levels of 255, inside the mask: the root mean square, that of
+each image's mean alone, which is a wrong colour or tone, and that of the mean at the mask's border,
+its first two pixels, which is a ring. t = 1 is where a sampler begins.
 
     ... --swap sphere cube cylinder cone pyramid
 
@@ -29,7 +30,7 @@ from . import fast, text
 from .cache import Cache
 from .config import TrainingConfig, with_settings
 from .data import Samples
-from .stage import VALIDATION, Objective, make_inputs, new_unet, reduce, start_from
+from .stage import VALIDATION, Objective, border_of, make_inputs, new_unet, reduce, start_from
 
 TIMES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99, 0.999, 1.0)
 LEVELS = 127.5
@@ -65,8 +66,9 @@ def batch_of(samples: Samples, count: int, words: list[str]) -> dict:
 
 
 @torch.no_grad()
-def errors(objective: Objective, batch: dict, t: float) -> tuple[float, float]:
-    """Inside the masks: root mean square of x0's error, and of its mean over each image."""
+def errors(objective: Objective, batch: dict, t: float) -> tuple[float, float, float]:
+    """Inside the masks: root mean square of x0's error, of its mean over each image, and of its
+    mean over each image's border."""
     config = objective.config
     inputs = make_inputs(config, batch, objective.device, (config.seed, VALIDATION, 0), t)
     alpha, sigma = schedule.alpha_sigma(schedule.log_snr(config.stage.schedule, t))
@@ -76,14 +78,15 @@ def errors(objective: Objective, batch: dict, t: float) -> tuple[float, float]:
     else:
         x0 = (inputs.z - sigma * said) / alpha
     mask = reduce(batch["mask"][:, None].float(), config.side)
-    weight = mask.sum((2, 3)).clamp(min=1)
     error = LEVELS * (x0 - inputs.target)
-    mean = (mask * error).sum((2, 3)) / weight
 
-    def root(square: Tensor) -> float:
-        return square.mean().sqrt().item()
+    def mean(values: Tensor, weight: Tensor) -> Tensor:
+        return (weight * values).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1)
 
-    return root((mask * error.square()).sum((2, 3)) / weight), root(mean.square())
+    border = border_of(mask)
+    squares = (mean(error.square(), mask), mean(error, mask).square(), mean(error, border).square())
+    whole, tone, ring = (square.mean().sqrt().item() for square in squares)
+    return whole, tone, ring
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,7 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
             rng = random.Random(config.seed)
             prompts = [swap(prompt, options.swap, rng) for prompt in batch["prompt"]]
             batches[", with another word"] = {**batch, "prompt": prompts}
-        heads = [f"{h}{which}" for which in batches for h in ("root mean square", "of the mean")]
+        kinds = ("root mean square", "of the mean", "of the border's mean")
+        heads = [f"{kind}{which}" for which in batches for kind in kinds]
         print(f"| t | log-SNR | {' | '.join(heads)} |\n|{(2 + len(heads)) * '---|'}")
         for t in TIMES:
             lam = schedule.log_snr(config.stage.schedule, t)

@@ -211,12 +211,17 @@ def as_made(
     return small + reduce(mask, small.shape[-1]) * speckles
 
 
+def border_of(mask: Tensor) -> Tensor:
+    """1 at the first BORDER masked pixels of [N, 1, H, W], 0 elsewhere."""
+    known = (mask == 0).to(mask.dtype)
+    return F.max_pool2d(known, 2 * BORDER + 1, stride=1, padding=BORDER) * (1 - known)
+
+
 def loss_weights(rules: MaskConfig, mask: Tensor) -> Tensor:
     """Of each pixel in the loss, by the masked part of it [N, 1, H, W]: `outside` .. 1, and
-    `border` at the first BORDER masked pixels, where a wrong tone shows as a seam."""
-    known = (mask == 0).to(mask.dtype)
-    near = F.max_pool2d(known, 2 * BORDER + 1, stride=1, padding=BORDER) * (1 - known)
-    return rules.outside + (1 - rules.outside) * mask + (rules.border - 1) * near
+    `border` at the mask's border, where a wrong tone shows as a seam."""
+    inside = rules.outside + (1 - rules.outside) * mask
+    return inside + (rules.border - 1) * border_of(mask)
 
 
 def make_inputs(

@@ -994,7 +994,7 @@ class TrainingTest(Trainer):
         code, printed = quiet(errors.main, [*given, "ball", "box"])
         self.assertEqual((code, printed.count("\n")), (0, 2 + len(errors.TIMES)), printed)
         cells = [cell.split() for line in printed.splitlines()[2:] for cell in line.split("|")]
-        self.assertEqual(len(cells), 8 * len(errors.TIMES))
+        self.assertEqual(len(cells), 10 * len(errors.TIMES))
         for words, message in {("ball",): "two words", ("tree", "car"): "0 of 150"}.items():
             code, printed = quiet(errors.main, [*given, *words])
             self.assertEqual(code, 2)
