@@ -18,11 +18,27 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 
-# picture: size, POV-Ray's output option, and the ellipse where the edit goes (centre and radii)
+# picture: size, POV-Ray's output option, and of each mask the ellipse where the edit goes (centre
+# and radii)
 PICTURES = {
-    "desk.jpg": ((1024, 1024), "+FJ92", (250, 692, 216, 230)),  # a glass fish bowl
-    "table.png": ((1024, 1024), "+FN8", (540, 500, 150, 135)),  # a glass fish bowl
-    "bay.jpg": ((1600, 1067), "+FJ86", (800, 570, 230, 165)),  # a red sailing boat
+    "desk.jpg": (
+        (1024, 1024),
+        "+FJ92",
+        {
+            "desk-bowl-mask.png": (262, 668, 145, 150),  # a glass fish bowl
+            "desk-mask.png": (250, 692, 216, 230),  # anything, up to a snowman
+        },
+    ),
+    "table.png": (
+        (1024, 1024),
+        "+FN8",
+        {"table-mask.png": (540, 500, 150, 135)},  # a glass fish bowl
+    ),
+    "bay.jpg": (
+        (1600, 1067),
+        "+FJ86",
+        {"bay-mask.png": (800, 570, 230, 165)},  # a red sailing boat
+    ),
 }
 
 
@@ -63,15 +79,16 @@ def draw_mask(name: str, size: tuple[int, int], ellipse: tuple[int, int, int, in
     filters = np.zeros((height, 1), np.uint8)  # each row begins with its filter: none
     rows = np.hstack([filters, mask]).tobytes()
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    write_png(HERE / (Path(name).stem + "-mask.png"), header, rows)
+    write_png(HERE / name, header, rows)
 
 
 def main() -> None:
     only_masks = sys.argv[1:] == ["masks"]
-    for name, (size, kind, ellipse) in PICTURES.items():
+    for name, (size, kind, masks) in PICTURES.items():
         if not only_masks:
             render(name, size, kind)
-        draw_mask(name, size, ellipse)
+        for mask, ellipse in masks.items():
+            draw_mask(mask, size, ellipse)
 
 
 if __name__ == "__main__":
