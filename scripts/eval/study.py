@@ -42,7 +42,8 @@ STUDIES: dict[str, dict[str, list[str]]] = {
         "base-64": ["--steps", ",1,1"],
     },
     "guidance": {
-        "oscillating": [],
+        "the model's own": [],
+        "oscillating": ["--guidance", "4~1@0.33@0.33"],
         "1": ["--guidance", "1"],
         "5": ["--guidance", "5"],
         "15": ["--guidance", "15"],
@@ -50,9 +51,9 @@ STUDIES: dict[str, dict[str, list[str]]] = {
     },
     "steps": {
         "the model's own": [],
-        "16": ["--steps", "16"],
-        "64": ["--steps", "64"],
-        ",2": ["--steps", ",2"],
+        "32": ["--steps", "32"],
+        "128": ["--steps", "128"],
+        ",8": ["--steps", ",8"],
     },
     "releases": {},
     "masking": {},
